@@ -1,0 +1,1 @@
+"""Administration over HTTP: accounts, users, API keys, OAuth2 clients and the audit record, as on the command line."""

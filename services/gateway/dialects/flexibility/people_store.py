@@ -1,0 +1,293 @@
+"""The SQL with which this API reads accounts, users and what happened to them, across all accounts that its caller may read.
+
+It only reads: ``shared/identity`` writes. Lists take the caller after the connection and hold nothing that they may not read; what
+finds one thing does so for whoever asks, and its user asks ``permissions`` before anything of it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    any_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.gateway.dialects.flexibility.permissions import Caller, Owner
+from shared.db.models.identity import accounts, audit_events, users
+from shared.identity.reach import account_id_of
+from shared.ids import AccountId, UserId
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which part of a list, in which order. Without ``limit`` all of it."""
+
+    words: Sequence[str] = ()
+    sort_by: str | None = None
+    is_descending: bool = False
+    offset: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[R]):
+    """Part of a list; how long it is on the whole, and how much of it passes the filter."""
+
+    rows: Sequence[R]
+    total: int
+    filtered: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account and how many users it has."""
+
+    owner: Owner
+    number: int
+    name: str
+    roles: Sequence[str]
+    attributes: dict[str, object]
+    consultancy_number: int | None
+    logo_url: str | None
+    primary_color: str | None
+    secondary_color: str | None
+    plan_id: int | None
+    user_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user and the account they belong to."""
+
+    owner: Owner
+    user_id: UserId
+    number: int
+    email: str
+    username: str
+    account_number: int
+    account_name: str
+    roles: Sequence[str]
+    is_active: bool
+    timezone: str
+    last_login_at: datetime | None
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened, and who did it if that was a user."""
+
+    event: str
+    occurred_at: datetime
+    user_number: int | None
+    username: str | None
+
+
+_consultancies = accounts.alias("consultancies")
+_user_count = (
+    select(func.count()).select_from(users).where(users.c.account_id == accounts.c.account_id).scalar_subquery()
+)
+
+# There are no assets yet, so every account has as many.
+_ACCOUNT_ORDERS: dict[str, ColumnElement[Any]] = {
+    "id": accounts.c.number,
+    "name": func.lower(accounts.c.name),
+    "assets": literal(0),
+    "users": _user_count,
+}
+_USER_ORDERS: dict[str, ColumnElement[Any]] = {
+    "username": func.lower(users.c.username),
+    "email": func.lower(users.c.email),
+    "lastLogin": users.c.last_login_at,
+    "lastSeen": users.c.last_seen_at,
+}
+_EVENT_ORDER: tuple[ColumnElement[Any], ...] = (audit_events.c.occurred_at, audit_events.c.event_id)
+
+
+async def find_account(connection: AsyncConnection, number: int) -> AccountRow | None:
+    """An account by its number, whoever asks; whether they may know is for the caller of this to decide."""
+    row = (await connection.execute(_accounts(accounts.c.number == number))).one_or_none()
+    return None if row is None else _account(row)
+
+
+async def find_user(connection: AsyncConnection, number: int) -> UserRow | None:
+    """A user by number, whoever asks; whether they may know is for the caller of this to decide."""
+    row = (await connection.execute(_users(users.c.number == number))).one_or_none()
+    return None if row is None else _user(row)
+
+
+async def list_accounts(
+    connection: AsyncConnection, caller: Caller, part: Slice, *, role: str | None
+) -> Listing[AccountRow]:
+    """The accounts that the caller may read."""
+    condition = _is_readable_by(caller)
+    if role is not None:
+        condition = and_(condition, literal(role) == any_(accounts.c.roles))
+    matches = _matches(part.words, accounts.c.number, [accounts.c.name])
+    order = _ACCOUNT_ORDERS[part.sort_by or "id"]
+    return await _listing(
+        connection, _accounts(condition), matches, _ordered(order, accounts.c.number, part), part, _account
+    )
+
+
+async def list_users(
+    connection: AsyncConnection, caller: Caller, part: Slice, *, account_id: AccountId, is_active_only: bool
+) -> Listing[UserRow]:
+    """The users of an account, if the caller may read it."""
+    condition = and_(_is_readable_by(caller), accounts.c.account_id == account_id)
+    if is_active_only:
+        condition = and_(condition, users.c.is_active)
+    matches = _matches(part.words, users.c.number, [users.c.username, users.c.email])
+    order = users.c.number if part.sort_by is None else _USER_ORDERS[part.sort_by]
+    return await _listing(connection, _users(condition), matches, _ordered(order, users.c.number, part), part, _user)
+
+
+async def list_account_events(connection: AsyncConnection, account: Owner, *, limit: int) -> list[EventRow]:
+    """What happened in an account, the newest first."""
+    statement = _events(audit_events.c.account_id == account.account_id)
+    newest = statement.order_by(*(moment.desc() for moment in _EVENT_ORDER)).limit(limit)
+    return [_event(row) for row in await connection.execute(newest)]
+
+
+async def list_user_events(connection: AsyncConnection, user: UserRow, part: Slice) -> Listing[EventRow]:
+    """What a user did in their own account, and what was done to them, the newest first."""
+    number = str(user.number)
+    concerns = or_(
+        audit_events.c.subject == f"user:{number}",
+        and_(audit_events.c.object_kind == "user", audit_events.c.object_id == number),
+    )
+    statement = _events(and_(audit_events.c.account_id == user.owner.account_id, concerns))
+    matches = _matches(part.words, None, [audit_events.c.event, users.c.username])
+    is_ascending = part.sort_by is not None and not part.is_descending
+    order = [moment.asc() if is_ascending else moment.desc() for moment in _EVENT_ORDER]
+    return await _listing(connection, statement, matches, order, part, _event)
+
+
+async def _listing(
+    connection: AsyncConnection,
+    statement: Select[Any],
+    matches: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    part: Slice,
+    row_of: Callable[[Row[Any]], R],
+) -> Listing[R]:
+    counted = statement.with_only_columns(func.count(), func.count(case((matches, 1))), maintain_column_froms=True)
+    total, filtered = (await connection.execute(counted)).one()
+    if part.offset >= filtered:
+        return Listing([], total, filtered)
+    chosen = statement.where(matches).order_by(*order).limit(part.limit).offset(part.offset)
+    return Listing([row_of(row) for row in await connection.execute(chosen)], total, filtered)
+
+
+def _is_readable_by(caller: Caller) -> ColumnElement[bool]:
+    """As ``permissions.may_read`` says, in SQL."""
+    if caller.reads_everything:
+        return true()
+    is_client = accounts.c.consultancy_account_id == caller.account_id
+    return or_(accounts.c.account_id == caller.account_id, is_client if caller.is_consultant else false())
+
+
+def _matches(
+    words: Sequence[str], number: ColumnElement[Any] | None, texts: Sequence[ColumnElement[Any]]
+) -> ColumnElement[bool]:
+    """Every word occurs in one of the texts, or the number begins with it."""
+    conditions = []
+    for word in words:
+        found = [text.icontains(word, autoescape=True) for text in texts]
+        if number is not None:
+            found.append(cast(number, String).startswith(word, autoescape=True))
+        conditions.append(or_(*found))
+    return and_(true(), *conditions)
+
+
+def _ordered(order: ColumnElement[Any], number: ColumnElement[Any], part: Slice) -> list[ColumnElement[Any]]:
+    """Whoever has no value comes last either way, and equal ones in the order of their numbers."""
+    return [(order.desc() if part.is_descending else order.asc()).nulls_last(), number.asc()]
+
+
+def _events(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns of an EventRow
+    # The name of a user of another account, such as a consultant, is told too: who acts in an account is its business.
+    done_by = audit_events.outerjoin(users, audit_events.c.subject == func.concat("user:", users.c.number))
+    columns = (audit_events.c.event, audit_events.c.occurred_at, users.c.number, users.c.username)
+    return select(*columns).select_from(done_by).where(condition)
+
+
+def _accounts(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns of an AccountRow
+    joined = accounts.outerjoin(_consultancies, accounts.c.consultancy_account_id == _consultancies.c.account_id)
+    columns = (accounts, _consultancies.c.number.label("consultancy_number"), _user_count.label("user_count"))
+    return select(*columns).select_from(joined).where(condition)
+
+
+def _users(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns of a UserRow
+    columns = (
+        users,
+        accounts.c.number.label("account_number"),
+        accounts.c.name.label("account_name"),
+        accounts.c.consultancy_account_id,
+    )
+    return (
+        select(*columns).select_from(users.join(accounts, users.c.account_id == accounts.c.account_id)).where(condition)
+    )
+
+
+def _account(row: Row[Any]) -> AccountRow:
+    return AccountRow(
+        owner=_owner(row.account_id, row.consultancy_account_id),
+        number=row.number,
+        name=row.name,
+        roles=row.roles,
+        attributes=row.attributes,
+        consultancy_number=row.consultancy_number,
+        logo_url=row.logo_url,
+        primary_color=row.primary_color,
+        secondary_color=row.secondary_color,
+        plan_id=row.plan_id,
+        user_count=row.user_count,
+    )
+
+
+def _user(row: Row[Any]) -> UserRow:
+    return UserRow(
+        owner=_owner(row.account_id, row.consultancy_account_id),
+        user_id=UserId(row.user_id),
+        number=row.number,
+        email=row.email,
+        username=row.username,
+        account_number=row.account_number,
+        account_name=row.account_name,
+        roles=row.roles,
+        is_active=row.is_active,
+        timezone=row.timezone,
+        last_login_at=row.last_login_at,
+        last_seen_at=row.last_seen_at,
+    )
+
+
+def _event(row: Row[Any]) -> EventRow:
+    return EventRow(row.event, row.occurred_at, row.number, row.username)
+
+
+def _owner(account_id: UUID, consultancy_account_id: UUID | None) -> Owner:
+    return Owner(
+        account_id_of(account_id), None if consultancy_account_id is None else account_id_of(consultancy_account_id)
+    )

@@ -1,0 +1,84 @@
+"""The hub as the dispatcher takes it. Its routes are in no OpenAPI document: what goes over them is SignalR's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.gateway.auth.gate import Gate
+from services.gateway.dialects.reconfiguration.errors import reply_to_error
+from services.gateway.dialects.reconfiguration.hub import handlers
+from services.gateway.dialects.reconfiguration.hub.connections import AlreadyAttached, Connections, NotReceiving
+from services.gateway.dialects.reconfiguration.hub.schemas import ConnectionQuery, NegotiateQuery
+from services.gateway.http.bodies import NoBody, TextBody
+from services.gateway.http.routes import READ, Dialect, QueryModel, Route
+
+PATH = "/solutionStatusHub"
+SCOPE = "reconfiguration"
+STATUSES = {AlreadyAttached.code: 409, NotReceiving.code: 405}
+
+# Whoever may read what solutions are worth may listen, which takes more than GETs.
+_LISTENERS = frozenset({SCOPE, READ})
+
+# Any: routes differ in their queries and bodies.
+ROUTES: tuple[Route[Connections, Any, Any], ...] = (
+    Route(
+        "POST",
+        f"{PATH}/negotiate",
+        handlers.negotiate,
+        QueryModel(NegotiateQuery),
+        NoBody(),
+        "Make a connection",
+        "Hub",
+        (),
+        any_scope=_LISTENERS,
+    ),
+    Route(
+        "GET",
+        PATH,
+        handlers.connect,
+        QueryModel(ConnectionQuery),
+        NoBody(),
+        "Receive",
+        "Hub",
+        (),
+        statuses=STATUSES,
+        any_scope=_LISTENERS,
+    ),
+    Route(
+        "POST",
+        PATH,
+        handlers.send,
+        QueryModel(ConnectionQuery),
+        TextBody(),
+        "Send",
+        "Hub",
+        (),
+        statuses=STATUSES,
+        any_scope=_LISTENERS,
+    ),
+    Route(
+        "DELETE",
+        PATH,
+        handlers.disconnect,
+        QueryModel(ConnectionQuery),
+        NoBody(),
+        "Disconnect",
+        "Hub",
+        (),
+        any_scope=_LISTENERS,
+    ),
+)
+
+
+def hub_dialect(connections: Connections, gate: Gate) -> Dialect:
+    """The routes, bound to the connections of this process."""
+    return Dialect(
+        "reconfiguration_hub",
+        connections,
+        ROUTES,
+        reply_to_error,
+        gate,
+        scope=SCOPE,
+        roots=(PATH,),
+        cors_roots=frozenset({PATH[1:].lower()}),
+    )

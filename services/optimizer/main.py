@@ -1,0 +1,110 @@
+"""The optimizer's composition: children, handlers, runs, and the order in which they start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from services.optimizer import metrics
+from services.optimizer.handlers import handlers
+from services.optimizer.run_supervisor import Limits, RunSupervisor
+from services.optimizer.supervised_run import RunChild
+from services.optimizer.tasks import entry
+from services.optimizer.tasks.values import RunJob
+from shared.background import BackgroundLoop
+from shared.bus.runner import Runner
+from shared.contracts.reconfiguration import RUNS
+from shared.errors import WorkerDied
+from shared.process import Process
+from shared.workers import Launcher, WorkerPool
+
+RUNS_PREFETCH = 8
+# Searches give way to questions, which somebody waits for.
+RUN_NICENESS = 10
+CHILDREN_END_WITHIN_S = 1.0
+LOOK_AFTER_CHILDREN_EVERY_S = 1.0
+# Kernels that are not in the cache yet are compiled at the first start, which takes a minute on a slow machine.
+CHILDREN_READY_WITHIN_S = 120.0
+
+
+class Optimizer:
+    """The service: answers questions about networks and sessions, and works on optimisation runs."""
+
+    def __init__(self, process: Process) -> None:
+        settings = process.settings
+        self._settings = settings
+        self._launcher = Launcher(preload=entry.PRELOAD)
+        self._pool = WorkerPool(
+            self._launcher,
+            processes=settings.optimizer_processes,
+            memory_bytes=settings.worker_memory_bytes,
+            # The runner takes no more messages than there are children; this is for a moment of overlap.
+            max_waiting=settings.optimizer_processes,
+        )
+        self._supervisor = RunSupervisor(
+            process.database,
+            self._start_child,
+            lambda: self._launcher.is_ready,
+            instance=process.instance,
+            limits=Limits(
+                max_runs=settings.optimizer_max_runs,
+                lease_ttl_s=settings.lease_ttl_s,
+                heartbeat_s=settings.heartbeat_s,
+                enumeration_limit=settings.enumeration_limit,
+            ),
+        )
+        consumed = handlers(
+            process.database,
+            self._pool,
+            self._supervisor,
+            ask_deadline_s=settings.ask_deadline_s,
+            cim_creator=settings.pgo_cim_creator,
+        )
+        # Two runners, so that starts of runs do not wait behind questions, nor take their places.
+        of_runs = [handler for handler in consumed if handler.contract.queue == RUNS]
+        of_questions = [handler for handler in consumed if handler.contract.queue != RUNS]
+        self._runners = (
+            Runner(process.database, process.bus, of_questions, prefetch=settings.optimizer_processes),
+            Runner(process.database, process.bus, of_runs, prefetch=RUNS_PREFETCH),
+        )
+        self._children = BackgroundLoop("children", self._keep_children_ready, every_s=LOOK_AFTER_CHILDREN_EVERY_S)
+        process.health.add("children", self._children_are_well)
+
+    async def start(self) -> None:
+        """Begin to serve, once children can be forked; where they cannot, begin all the same and say so in health."""
+        self._children.start()
+        with contextlib.suppress(TimeoutError, WorkerDied):
+            async with asyncio.timeout(CHILDREN_READY_WITHIN_S):
+                await self._launcher.ready()
+        self._supervisor.start()
+        for runner in self._runners:
+            await runner.start()
+
+    async def stop(self, *, within_s: float) -> None:
+        """Finish the questions in hand and hand the runs on."""
+        working_s = max(0.0, within_s - CHILDREN_END_WITHIN_S)
+        await asyncio.gather(
+            *(runner.stop(within_s=working_s) for runner in self._runners),
+            self._supervisor.stop(within_s=working_s),
+        )
+        await self._children.stop(within_s=CHILDREN_END_WITHIN_S)
+        self._pool.close()
+        await self._launcher.close()
+
+    @property
+    def launcher_pid(self) -> int | None:
+        """The process from which children are forked."""
+        return self._launcher.pid
+
+    async def _start_child(self, job: RunJob) -> RunChild:
+        memory_bytes = self._settings.worker_memory_bytes
+        return await self._launcher.spawn(entry.optimise_run, job, nice=RUN_NICENESS, memory_bytes=memory_bytes)
+
+    async def _keep_children_ready(self) -> None:
+        if not self._launcher.is_ready:
+            metrics.CHILDREN_READY.set(0)
+            await self._pool.warm_up()
+        metrics.CHILDREN_READY.set(1)
+
+    async def _children_are_well(self) -> str | None:
+        return None if self._launcher.is_ready else "child processes are not ready"

@@ -1,0 +1,260 @@
+"""Expected cost of interruptions (KILE, the Norwegian cost of energy not supplied): which faults hit whom, for how long, at what price.
+
+A fault interrupts all consumers below the nearest breaker above it. Those that can be supplied another way once the faulted
+stretch is isolated wait for the sectioning only, the others for the repair too. Works on the reduced network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
+from services.optimizer.reconfiguration.kernels.trees import incidence, walk_trees
+from services.optimizer.reconfiguration.network import BoolArray, ConsumerCategory, FloatArray, IntArray, PowerGrid
+
+HOUR_S = 3600.0
+DAYS_A_YEAR = 365.0
+W_PER_KW = 1000.0
+CATEGORIES = tuple(ConsumerCategory)
+
+# Cost rate [NOK/kW] of an interruption of d hours: the first entry with d below its end holds, as
+# (end, constant, per hour, hours that are not counted). Source: the Norwegian regulation on network operations, in the
+# form that the reference system uses; not continuous everywhere.
+RATES: dict[ConsumerCategory, tuple[tuple[float, float, float, float], ...]] = {
+    ConsumerCategory.AGRICULTURE: ((1.0, 5.0, 14.3, 0.0), (4.0, 19.0, 15.6, 1.0), (np.inf, 66.0, 14.3, 4.0)),
+    ConsumerCategory.HOUSEHOLD: ((np.inf, 1.1, 9.8, 0.0),),
+    ConsumerCategory.INDUSTRY: (
+        (1 / 60, 34.0, 0.0, 0.0),
+        (1.0, 34.0, 84.7, 0.0),
+        (4.0, 118.0, 82.3, 1.0),
+        (8.0, 365.0, 55.6, 4.0),
+        (np.inf, 588.0, 36.5, 8.0),
+    ),
+    ConsumerCategory.SERVICES: (
+        (1 / 60, 16.0, 0.0, 0.0),
+        (1.0, 28.0, 168.3, 0.0),
+        (4.0, 196.0, 91.1, 1.0),
+        (8.0, 469.0, 141.3, 4.0),
+        (np.inf, 1034.0, 102.4, 8.0),
+    ),
+    ConsumerCategory.PUBLIC: (
+        (1 / 60, 7.0, 0.0, 0.0),
+        (1.0, 60.0, 113.2, 0.0),
+        (4.0, 173.0, 27.9, 1.0),
+        (8.0, 257.0, 51.8, 4.0),
+        (np.inf, 464.0, 17.6, 8.0),
+    ),
+    ConsumerCategory.ELIND: ((4.0, 49.0, 2.8, 0.0), (np.inf, 91.0, 2.8, 0.0)),
+}
+
+
+def cost_rate(category: ConsumerCategory, hours: float) -> float:
+    """Cost of an interruption of so many hours, in NOK per kW interrupted."""
+    for end, constant, per_hour, free in RATES[category]:
+        if hours < end:
+            return constant + per_hour * (hours - free)
+    raise AssertionError  # the last entry has no end
+
+
+@dataclass(frozen=True)
+class FaultData:
+    """What of a reduced network with n buses and m lines matters to interruptions."""
+
+    faults_per_year: FloatArray  # (m,) 0 at breakers
+    sectioning_time_s: FloatArray  # (m,) mean over the line's parts, weighted by their faults
+    repair_time_s: FloatArray  # (m,) the same
+    is_breaker: BoolArray  # (m,)
+    category_fractions: FloatArray  # (n, 6) in the order of CATEGORIES
+
+
+def fault_data(
+    grid: PowerGrid, node_of_bus: IntArray, part_start: IntArray, part_line: IntArray, line_of_line: IntArray
+) -> FaultData | None:
+    """The fault data of a reduced network; None where no line of it can fault.
+
+    Args:
+        part_start, part_line: of the reduced network.
+        line_of_line: (m,) an original line of each reduced one; the line itself where it is a breaker.
+    """
+    faults = np.array([0.0 if line.is_breaker else line.faults_per_year for line in grid.lines])[part_line]
+    if not faults.any():
+        return None
+    line_of_part = np.repeat(np.arange(part_start.size - 1), np.diff(part_start))
+
+    def total(values: FloatArray) -> FloatArray:
+        sums: FloatArray = np.bincount(line_of_part, values, part_start.size - 1).astype(np.float64)
+        return sums
+
+    def mean(times: Sequence[float]) -> FloatArray:
+        return total(faults * np.array(times)[part_line]) / np.where(per_line > 0, per_line, 1.0)
+
+    per_line = total(faults)
+    return FaultData(
+        faults_per_year=fixed(per_line),
+        sectioning_time_s=fixed(mean([line.sectioning_time_s for line in grid.lines])),
+        repair_time_s=fixed(mean([line.repair_time_s for line in grid.lines])),
+        is_breaker=bools([grid.lines[line].is_breaker for line in line_of_line.tolist()]),
+        category_fractions=floats(
+            [[grid.nodes[node].category_fractions.get(kind, 0.0) for kind in CATEGORIES] for node in node_of_bus]
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class SwitchedNetwork:
+    """The shape of a reduced network: its lines, which of them are switches, and its providers."""
+
+    bus_count: int
+    source: IntArray
+    target: IntArray
+    is_switch: BoolArray
+    is_provider: BoolArray
+
+
+@dataclass(frozen=True)
+class Interruptions:
+    """Interruption costs of a network under given demands; keeps what it has computed once."""
+
+    shape: SwitchedNetwork
+    data: FaultData
+    p_w: FloatArray  # (T, n)
+    hours: FloatArray  # (T,)
+    _waits: dict[int, BoolArray] = field(default_factory=dict)
+    _prices: dict[tuple[int, float, bool], FloatArray] = field(default_factory=dict)
+
+    def cost(
+        self, period: int, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray, *, with_later: bool = True
+    ) -> FloatArray:
+        """(n,) expected cost [NOK] of each bus in one period.
+
+        Args:
+            order: supplied buses, each before those that it supplies; no cycles.
+            upstream_line, upstream_bus: (n,) negative at providers and dark buses.
+            with_later: whether an interruption that outlasts the period costs by the demand of the periods after it;
+                otherwise the demand of this one is taken to go on.
+        """
+        cost: FloatArray = np.zeros(self.shape.bus_count)
+        head = self._heads(order, upstream_line, upstream_bus)
+        below: dict[int, IntArray] = {}
+        expected = self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR
+        for bus in order[upstream_bus[order] >= 0].tolist():
+            line = int(upstream_line[bus])
+            if expected[line] == 0.0:
+                continue
+            # The line hangs below whatever protects its upstream end.
+            protected = int(head[upstream_bus[bus]])
+            if protected not in below:
+                below[protected] = order[self._is_below(order, upstream_bus, protected)]
+            hit = below[protected]
+            sectioning, repair = float(self.data.sectioning_time_s[line]), float(self.data.repair_time_s[line])
+            waits = self._waits_for_repair(line)[hit]
+            cost[hit] += expected[line] * np.where(
+                waits,
+                self._price(period, sectioning + repair, with_later=with_later)[hit],
+                self._price(period, sectioning, with_later=with_later)[hit],
+            )
+        return cost
+
+    def _heads(self, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray) -> IntArray:
+        """(n,) for each supplied bus the bus directly below the nearest breaker above it; the provider where there is none."""
+        head = np.arange(self.shape.bus_count, dtype=np.int32)
+        for bus in order.tolist():
+            if upstream_bus[bus] >= 0 and not self.data.is_breaker[upstream_line[bus]]:
+                head[bus] = head[upstream_bus[bus]]
+        return head
+
+    def _is_below(self, order: IntArray, upstream_bus: IntArray, top: int) -> BoolArray:
+        """Which buses of the order are ``top`` or supplied through it."""
+        is_below: BoolArray = np.zeros(self.shape.bus_count, dtype=bool)
+        is_below[top] = True
+        for bus in order.tolist():
+            if upstream_bus[bus] >= 0 and is_below[upstream_bus[bus]]:
+                is_below[bus] = True
+        found: BoolArray = is_below[order]
+        return found
+
+    def _waits_for_repair(self, line: int) -> BoolArray:
+        """(n,) buses that stay dark when the closest switches around a faulted line are open and all others closed."""
+        if line not in self._waits:
+            shape = self.shape
+            first, incident = incidence(shape.bus_count, shape.source, shape.target)
+            is_open = np.zeros(shape.source.size, dtype=bool)
+            seen = {int(shape.source[line]), int(shape.target[line])}
+            pending = list(seen)
+            while pending:
+                bus = pending.pop()
+                for other_line in incident[first[bus] : first[bus + 1]].tolist():
+                    if other_line == line:
+                        continue
+                    if shape.is_switch[other_line]:
+                        is_open[other_line] = True
+                        continue
+                    other = int(shape.source[other_line] + shape.target[other_line] - bus)
+                    if other not in seen:
+                        seen.add(other)
+                        pending.append(other)
+            self._waits[line] = ~reached(shape, is_open)
+        return self._waits[line]
+
+    def _price(self, period: int, duration_s: float, *, with_later: bool) -> FloatArray:
+        """(n,) cost [NOK] of one interruption of this length that begins at any moment of a period."""
+        key = (period, duration_s, with_later)
+        if key not in self._prices:
+            if duration_s == 0.0:
+                self._prices[key] = np.zeros(self.shape.bus_count)
+            else:
+                hours = duration_s / HOUR_S
+                rates = np.array([cost_rate(category, hours) for category in CATEGORIES])
+                power_w = average_power(self.p_w, self.hours, period, hours) if with_later else self.p_w[period]
+                self._prices[key] = (self.data.category_fractions @ rates) / W_PER_KW * power_w
+        return self._prices[key]
+
+
+def average_power(p_w: FloatArray, hours: FloatArray, period: int, duration_h: float) -> FloatArray:
+    """(n,) mean power over an outage of ``duration_h`` that begins at a uniformly distributed moment of a period [W].
+
+    Args:
+        p_w: (T, n) power in the periods [W]; the last goes on for ever.
+        hours: (T,) lengths of the periods.
+    """
+    length = float(hours[period])
+    ends = np.cumsum(hours[period:])
+    starts = np.concatenate([[0.0], ends[:-1]])
+    lengths = ends - starts
+    lengths[-1] = ends[-1] = np.inf
+
+    def seen_from(moment: float) -> FloatArray:
+        """For each later period the integral over t from 0 to ``moment`` of the time spent in it until t."""
+        area: FloatArray = np.clip(moment - starts, 0.0, lengths) ** 2 / 2
+        area[:-1] += np.maximum(moment - ends[:-1], 0.0) * lengths[:-1]
+        return area
+
+    weights = (seen_from(length + duration_h) - seen_from(length) - seen_from(duration_h)) / (length * duration_h)
+    power: FloatArray = weights @ p_w[period:]
+    return power
+
+
+def reached(shape: SwitchedNetwork, is_open: BoolArray) -> BoolArray:
+    """(n,) buses that some provider reaches; cycles do not matter."""
+    order, upstream_line, upstream_bus = (np.empty(shape.bus_count, dtype=np.int32) for _ in range(3))
+    roots = ints(np.flatnonzero(shape.is_provider))
+    tree_start = np.empty(roots.size + 1, dtype=np.int32)
+    first, incident = incidence(shape.bus_count, shape.source, shape.target)
+    walk_trees(
+        first,
+        incident,
+        shape.source,
+        shape.target,
+        bools(is_open),
+        roots,
+        order,
+        tree_start,
+        upstream_line,
+        upstream_bus,
+    )
+    is_reached: BoolArray = np.zeros(shape.bus_count, dtype=bool)
+    is_reached[order[: tree_start[-1]]] = True
+    return is_reached

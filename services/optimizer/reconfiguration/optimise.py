@@ -1,0 +1,196 @@
+"""The optimiser: an any-time search, and a proof by enumeration where the network is small enough, piece by piece in turn.
+
+It has no clock and does no I/O; the caller iterates, and stops when it likes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from services.optimizer.reconfiguration.appraisal import appraise
+from services.optimizer.reconfiguration.arrays import fixed
+from services.optimizer.reconfiguration.enumeration import Pieces, find_best
+from services.optimizer.reconfiguration.general_search import GeneralSearch
+from services.optimizer.reconfiguration.kernels.layout import Tables
+from services.optimizer.reconfiguration.network import BoolArray, FloatArray
+from services.optimizer.reconfiguration.problem import ReconfigurationProblem, ReducedNetwork
+from services.optimizer.reconfiguration.proof import proof_applies
+from services.optimizer.reconfiguration.repair import NotRadial, make_radial
+from services.optimizer.reconfiguration.search import Search
+from services.optimizer.reconfiguration.spanning_trees import is_strictly_radial, log10_tree_count
+from services.optimizer.reconfiguration.tables import lay_out
+from services.optimizer.reconfiguration.topology import grow_trees
+
+Proof = Literal["enumerated", "relaxation", "none"]
+
+# Radial configurations, times periods, up to which all are visited: some ten seconds on one core.
+ENUMERATION_LIMIT = 2_000_000
+ROUNDING = 1e-9  # of a computed logarithm
+HEARTBEAT_S = 0.1
+PIECE = 200_000  # buses swept between two looks at the stop flag: 3 to 15 ms
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a run. ``values`` and what follows are of the best solution so far, reported with this or before."""
+
+    is_open: BoolArray | None  # (T, m) the best solution, None where it is the one reported last
+    values: FloatArray  # (5,) unweighted
+    violation_amount: float
+    objective: float
+    bound: float | None  # no feasible solution has a lower objective
+    gap: float | None  # (objective - bound) / |objective|
+    proof: Proof  # what the bound rests on
+    trials: int  # exchanges weighed
+    is_finished: bool  # nothing better can be found: the last progress of the run
+
+
+def optimise(
+    problem: ReconfigurationProblem,
+    start_open: BoolArray,
+    *,
+    seed: int,
+    should_stop: Callable[[], bool],
+    now: Callable[[], float],
+    enumeration_limit: int = ENUMERATION_LIMIT,
+) -> Iterator[Progress]:
+    """Improve on a solution until stopped, or until it is proven best.
+
+    Yields the start as it is, then each improvement, and in between at least every 0.2 s the state of the run. Where all
+    radial solutions have been visited and the network allows no others, the last progress is finished; its bound is None
+    where the best solution is infeasible, which is then known of all. Where there is no radial solution at all, the
+    first progress is finished without a proof.
+
+    Args:
+        start_open: (T, m), radial in every period if that is possible.
+        should_stop: asked every few milliseconds.
+        now: a monotonic clock [s]; it times the reports only, so that a run depends on nothing but its arguments.
+        enumeration_limit: configurations times periods up to which a proof by enumeration is made.
+    """
+    return _Run(_fixed(problem), start_open.copy(), seed, should_stop, now, enumeration_limit).progress()
+
+
+class _Run:
+    """One run of the optimiser."""
+
+    def __init__(
+        self,
+        problem: ReconfigurationProblem,
+        start_open: BoolArray,
+        seed: int,
+        should_stop: Callable[[], bool],
+        now: Callable[[], float],
+        enumeration_limit: int,
+    ) -> None:
+        self._problem = problem
+        self._best = start_open
+        self._worth = appraise(problem, start_open)
+        self._seed = seed
+        self._should_stop = should_stop
+        self._now = now
+        self._enumeration_limit = enumeration_limit
+        self._reported_at = now()
+        self._search: Search | GeneralSearch | None = None
+
+    def progress(self) -> Iterator[Progress]:
+        """The whole run."""
+        network = self._problem.network
+        if network.bus_count == 0:
+            yield self._report(self._best, proof="enumerated")
+            return
+        radial = _make_radial(network, self._best)
+        if radial is None:
+            yield replace(self._report(self._best), is_finished=True)
+            return
+        yield self._report(self._best)
+        proof: Pieces | None = None
+        search: Search | GeneralSearch
+        if network.transformers is not None or self._problem.interruptions is not None:
+            search = self._search = GeneralSearch(self._problem, radial, self._seed)
+        else:
+            tables = lay_out(self._problem)
+            search = self._search = Search(network, tables, radial, self._seed)
+            proof = self._prove(tables, search)
+        yield from self._adopt(radial)
+        for turn in itertools.takewhile(lambda _: not self._should_stop(), itertools.count()):
+            # The way to the first local optimum, which is short, is the search's; from then on it has every fourth turn.
+            if proof is not None and search.has_descended and turn % 4:
+                try:
+                    found = next(proof)
+                except StopIteration as end:
+                    proof = None
+                    if end.value:
+                        yield self._report(None, proof="enumerated")
+                        return
+                else:
+                    if found is not None:
+                        search.adopt(found)
+                        yield from self._adopt(found)
+            elif search.advance(PIECE):
+                yield from self._adopt(search.best)
+            if self._now() - self._reported_at > HEARTBEAT_S:
+                yield self._report(None)
+        yield self._report(None)
+
+    def _prove(self, tables: Tables, search: Search) -> Pieces:
+        """Visit all radial configurations, where there are not too many; True if none else can be better."""
+        limit = self._enumeration_limit / max(self._problem.hours.size, 1)
+        if log10_tree_count(self._problem.network) > np.log10(max(limit, 1e-9)) + ROUNDING:
+            return False
+        yield None
+        is_complete = yield from find_best(self._problem.network, tables, lambda: search.best)
+        return is_complete and proof_applies(self._problem)
+
+    def _adopt(self, is_open: BoolArray) -> Iterator[Progress]:
+        """Report a solution if it is better than the best."""
+        if np.array_equal(is_open, self._best):
+            return
+        worth = appraise(self._problem, is_open)
+        if worth.precedes(self._worth):
+            self._best = is_open.copy()
+            self._worth = worth
+            yield self._report(self._best)
+
+    def _report(self, is_open: BoolArray | None, proof: Proof = "none") -> Progress:
+        self._reported_at = self._now()
+        is_proven = proof != "none"
+        has_bound = is_proven and self._worth.violation_amount == 0.0
+        return Progress(
+            is_open=is_open,
+            values=self._worth.values,
+            violation_amount=self._worth.violation_amount,
+            objective=self._worth.objective,
+            bound=self._worth.objective if has_bound else None,
+            gap=0.0 if has_bound else None,
+            proof=proof,
+            trials=self._search.trials if self._search else 0,
+            is_finished=is_proven,
+        )
+
+
+def _make_radial(network: ReducedNetwork, is_open: BoolArray) -> BoolArray | None:
+    """The solution (T, m) with the periods that are not radial made so; None where that is impossible."""
+    radial: BoolArray = is_open.copy()
+    for period, configuration in enumerate(is_open):
+        if not (is_strictly_radial(network, configuration) and grow_trees(network, configuration).allow_flow):
+            try:
+                radial[period] = make_radial(network, configuration)
+            except NotRadial:
+                return None
+    return radial
+
+
+def _fixed(problem: ReconfigurationProblem) -> ReconfigurationProblem:
+    """The problem in read-only arrays of its own: the compiled loops exist for these types."""
+    network = problem.network
+    return replace(problem, **_own_arrays(problem), network=replace(network, **_own_arrays(network)))
+
+
+def _own_arrays(values: ReconfigurationProblem | ReducedNetwork) -> dict[str, Any]:  # the fields have several types
+    arrays = {field.name: getattr(values, field.name) for field in fields(values)}
+    return {name: fixed(array.copy(order="C")) for name, array in arrays.items() if isinstance(array, np.ndarray)}

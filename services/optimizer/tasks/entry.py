@@ -1,0 +1,69 @@
+"""The functions that the service has children run. Each imports its work when called: in a child that is already there."""
+
+from __future__ import annotations
+
+from services.optimizer.tasks.values import (
+    EvaluatedSolution,
+    LoadedNetwork,
+    Malformed,
+    NewSession,
+    Refused,
+    RepairedSolution,
+    RepairInput,
+    RunJob,
+    SessionInput,
+    SolutionUpload,
+)
+from shared.workers import Channel
+
+# What the launcher of children imports before the first of them.
+PRELOAD = ("services.optimizer.tasks.preload",)
+
+
+def load_network(document: bytes) -> LoadedNetwork | Refused:
+    """Read a network document, or say what is wrong with it."""
+    from services.optimizer.tasks import networks
+
+    return networks.load(document)
+
+
+def load_cim_network(document: bytes, creator: str) -> LoadedNetwork | Refused | Malformed:
+    """Read a CIM network, or say what is wrong with it."""
+    from services.optimizer.tasks import networks
+
+    return networks.load_cim(document, creator)
+
+
+def analyse_network(document: bytes, verbose: bool, is_cim: bool) -> str:
+    """The analysis report of a network document."""
+    from services.optimizer.tasks import networks
+
+    return networks.analyse(document, verbose=verbose, is_cim=is_cim)
+
+
+def create_session(given: SessionInput) -> NewSession | Refused | Malformed:
+    """Check what a session is made from and evaluate its first solution, or say what is wrong."""
+    from services.optimizer.tasks import sessions
+
+    return sessions.create(given)
+
+
+def evaluate_solution(given: SolutionUpload) -> EvaluatedSolution | Refused | Malformed:
+    """Evaluate an uploaded solution, or say what is wrong with it."""
+    from services.optimizer.tasks import pool
+
+    return pool.evaluate(given)
+
+
+def repair_solution(given: RepairInput) -> RepairedSolution | Refused:
+    """Make a copy of a solution radial, or say why that is impossible."""
+    from services.optimizer.tasks import pool
+
+    return pool.repaired(given)
+
+
+def optimise_run(channel: Channel, job: RunJob) -> None:
+    """Search until asked to stop or nothing better can exist; sends ``RunMessage`` values."""
+    from services.optimizer.tasks import runs
+
+    runs.optimise(channel, job)

@@ -1,0 +1,1 @@
+"""The steps, numbered in the order in which they are applied."""

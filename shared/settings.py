@@ -1,0 +1,335 @@
+"""All settings of a process: one frozen object, read once at the start from the environment, a file and the command line.
+
+``load`` is the only reader; below it settings are plain values. Each setting's docstring says its unit and who would change it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from shared.errors import BusbarError
+
+PREFIX = "BUSBAR_"
+FILE_SUFFIX = "_FILE"
+# Names with this prefix steer the project's own tests and are no settings.
+TEST_PREFIX = "BUSBAR_TEST_"
+MASK = "****"
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+class SettingsError(BusbarError):
+    """The settings are wrong; the process does not start."""
+
+    code = "invalid_settings"
+    exit_status = 2
+
+
+def _exact_true(value: object) -> bool:
+    # The dialect's contract knows one spelling. Another one must not quietly mean that all users share everything.
+    if value in (True, "True"):
+        return True
+    if value in (False, "False", "false"):
+        return False
+    raise ValueError("write exactly True to turn it on, or False")
+
+
+def _path_base(value: str) -> str:
+    trimmed = value.strip("/")
+    return f"/{trimmed}" if trimmed else ""
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_comma_separated)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+PathBase = Annotated[str, AfterValidator(_path_base)]
+ExactTrue = Annotated[bool, BeforeValidator(_exact_true)]
+PortNumber = Annotated[int, Field(ge=0, le=65535)]
+Bytes = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]
+
+
+def default_data_dir(env: Mapping[str, str]) -> Path:
+    """The user's data folder, as the desktop standard has it."""
+    base = env.get("XDG_DATA_HOME") or str(Path(env.get("HOME") or Path.home()) / ".local" / "share")
+    return Path(base) / "busbar"
+
+
+def _cpu_count() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseModel):
+    """The settings of one process. Built from values only; it is ``load`` that looks at the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+    # ------------------------------------------------------------------ servers
+
+    database_url: SecretStr | None = None
+    """Address of PostgreSQL, postgresql://user:password@host/name; none: the embedded one. For whoever runs real servers."""
+    broker_url: SecretStr | None = None
+    """Address of RabbitMQ, amqp://user:password@host/vhost; none: the in-process bus. For whoever runs real servers."""
+    broker_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")] = "busbar"
+    """First part of the names of queues and exchanges. For several installations on one broker's virtual host."""
+    postgres_binaries: Path | None = None
+    """Folder with initdb and postgres for the embedded database; none: the system's, else the installed package's."""
+    data_dir: Path = Field(default_factory=lambda: default_data_dir(os.environ))
+    """Folder for all data of the embedded default. For whoever keeps data on another disk."""
+
+    # ------------------------------------------------------------------ where to listen
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 or :: to serve other machines."""
+    port: PortNumber = 8000
+    """TCP port of the HTTP APIs; 0 takes any free one."""
+    ops_port: PortNumber | None = None
+    """TCP port for health and metrics; 0 is off; none: off in `busbar up`, 9100 for a single service. For whoever monitors."""
+    tls_cert: Path | None = None
+    """PEM file with the certificate, and its chain, that the gateway shows; it then speaks HTTPS. With BUSBAR_TLS_KEY, for installations
+    without a proxy in front."""
+    tls_key: Path | None = None
+    """PEM file with the key of BUSBAR_TLS_CERT, without a passphrase."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+.*$")] | None = None
+    """Address under which clients reach the gateway, in discovery documents and issuers; none: as each request says. For installations
+    behind a proxy."""
+    path_base: PathBase = ""
+    """Path in front of all routes, such as /grid. For installations that share a host name."""
+    trusted_proxies: Networks = ()
+    """Addresses or networks, separated by commas, whose X-Forwarded-* headers are believed. For installations behind a proxy."""
+
+    # ------------------------------------------------------------------ who may come in
+
+    reconfiguration_open: bool | None = None
+    """Whether the reconfiguration API asks for no credentials; none: only on loopback. For whoever runs a closed system."""
+    allow_open_network: bool = False
+    """Allow an API without credentials on an address that other machines reach. For closed networks."""
+    pgo_multi_user: ExactTrue = False
+    """True (in exactly this spelling): each client of the reconfiguration API has networks and sessions of its own."""
+    pgo_default_quotas: Literal["NoLimits", "ForDemo", "Restrictive"] = "NoLimits"
+    """How much each user of the reconfiguration API may have: NoLimits, ForDemo or Restrictive. For open or shared servers."""
+    pgo_frontend_dir: Path | None = None
+    """Folder with the files of PGO's browser application (index.html, js, css, fonts), to be served at its usual addresses; none: a page
+    that says so. For whoever uses that application."""
+    pgo_quotas_file: Path | None = None
+    """JSON file with other quotas for single users; read again when it changes. For open or shared servers."""
+    pgo_cim_creator: Annotated[str, Field(min_length=1)] = "SINTEF PGO"
+    """Who CIM solutions say has made them, for networks loaded from then on. For whoever passes solutions on."""
+    pgo_sweep_interval_s: Annotated[float, Field(ge=0.01, le=3600)] = 60.0
+    """Seconds between two looks for sessions that have been idle for too long. For tests."""
+    hub_max_connections: Annotated[int, Field(ge=1)] = 2000
+    """Connections of the real-time hub in one gateway process; more are answered 503. For large installations."""
+    admin_email: str | None = None
+    """E-mail address of the first administrator, who is made at the start while there is no user. For whoever sets up an installation."""
+    admin_password: SecretStr | None = None
+    """Password of the first administrator, at least 12 characters. For whoever sets up an installation."""
+    secret_key: SecretStr | None = None
+    """Secret of at least 32 characters from which tokens, forms and signing keys are protected; a gateway on real servers needs it; the
+    embedded default makes one in the data folder. For whoever runs real servers."""
+    rate_limits: Literal["on", "off"] = "on"
+    """Whether clients that ask too often are told to wait. Off only for tests and closed systems."""
+    rate_hourly: Limit = 500
+    """Requests that an account may make to the compute jobs API within an hour; 0: any number. For whoever shares a machine."""
+    rate_daily: Limit = 0
+    """The same within a day. For whoever shares a machine."""
+    flexibility_requests_per_minute: Limit = 500
+    """Requests that a user may make to the flexibility API within a minute; 0: any number. For whoever shares a machine."""
+    user_token_lifetime_s: Annotated[float, Field(ge=1, le=30 * 86400)] = 6 * 3600.0
+    """Seconds for which a token is good that a user has got for a password. For whoever wants it stricter."""
+    web_session_lifetime_s: Annotated[float, Field(ge=1, le=30 * 86400)] = 12 * 3600.0
+    """Seconds after which a browser has to sign in again. For whoever wants it stricter."""
+
+    # ------------------------------------------------------------------ line telemetry: how its clients sign in
+
+    oauth_tenants: Names = ("hpadb2cprod=production", "hpadb2cdev=developer")
+    """Tenants that clients may name when they ask for a token, and the environment of each, separated by commas. For nobody, as a rule."""
+    oauth_accepted_scopes: Names = ()
+    """Scopes that clients may ask for, separated by commas; each may have production= or developer= before it, and * is any; none:
+    those that the official clients ask for. For whoever has clients of their own."""
+    oauth_issuer: Annotated[str, Field(pattern=r"^https?://[^\s/]+.*$")] | None = None
+    """Address at the beginning of the issuer of access tokens; none: that of BUSBAR_PUBLIC_URL. The same for all gateways; to change it
+    ends all access tokens. For installations that change their public address."""
+    signing_key_days: Annotated[float, Field(ge=1, le=3650)] = 30.0
+    """Days after which a new key signs access tokens. For whoever has rules on that."""
+    served_regions: Names = ("eu", "us")
+    """Data regions that clients may be made for, separated by commas. For installations of one region."""
+    bootstrap_client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")] | None = None
+    """Id of a first OAuth2 client with the role platform_admin, made at the start when there is none. For automatic installations."""
+    bootstrap_client_secret: SecretStr | None = None
+    """Its secret, of at least 32 characters. For automatic installations."""
+
+    # ------------------------------------------------------------------ logs
+
+    log_format: Literal["json", "console"] = "console"
+    """json, a line per event for machines, or console for people. For whoever collects logs."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged. For whoever looks for a fault."""
+
+    # ------------------------------------------------------------------ work
+
+    optimizer_processes: Count = Field(default_factory=_cpu_count)
+    """Child processes that load, check and evaluate; default: one for each processor. For whoever sizes machines."""
+    optimizer_max_runs: Count = 128
+    """Optimisations that one optimizer works on at a time. For whoever sizes machines."""
+    worker_memory_bytes: Annotated[int, Field(ge=256 * MIB)] = 4 * GIB
+    """Memory in bytes that one child process may take for a question. For whoever sizes machines."""
+    enumeration_limit: Annotated[int, Field(ge=0)] = 2_000_000
+    """Radial configurations up to which a network is searched completely, which proves the optimum. For experiments."""
+    lease_ttl_s: Annotated[float, Field(ge=2, le=300)] = 6.0
+    """Seconds after which a silent optimizer's runs are taken over. For slow or distant databases."""
+    heartbeat_s: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """Seconds between an optimizer's signs of life, at most a third of the lease. For slow or distant databases."""
+    ask_deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds that a client waits for a worker's answer before it is told to try again. For very large networks."""
+
+    # ------------------------------------------------------------------ limits on requests
+
+    max_json_body_bytes: Bytes = MIB
+    """Largest JSON body of a request in bytes, documents apart. For nobody, as a rule."""
+    max_document_bytes: Bytes = GIB
+    """Largest uploaded document in bytes. For very large networks, or small disks."""
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings and, by field name, where each came from."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def load(env: Mapping[str, str], env_file: Path | None, overrides: Mapping[str, Any]) -> LoadedSettings:
+    """Read the settings: the command line (``overrides``, by field name) before the environment before the file.
+
+    A secret may be given as ``BUSBAR_…_FILE``, the path of a file that holds it. An empty value is as good as none.
+
+    Raises:
+        SettingsError: a name is unknown, a value is wrong or a file cannot be read; all faults are named at once.
+    """
+    values: dict[str, Any] = {"data_dir": default_data_dir(env)}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    if env_file is not None:
+        _take(_read_env_file(env_file), f"file {env_file}", values, origins)
+    _take(env, "environment", values, origins)
+    for name, value in overrides.items():
+        values[name], origins[name] = value, "command line"
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None  # pydantic's own text repeats the values, secrets too
+    _check_together(settings)
+    return LoadedSettings(settings, origins)
+
+
+def describe(loaded: LoadedSettings) -> list[tuple[str, str, str, str]]:
+    """Each setting in force as (name in the environment, value, where from, meaning), with secrets masked."""
+    return [
+        (_env_name(name), _shown(getattr(loaded.settings, name)), loaded.origins[name], field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _take(given: Mapping[str, str], origin: str, values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Put what ``given`` says over ``values``."""
+    found: dict[str, str] = {}
+    for env_name, text in given.items():
+        if not env_name.startswith(PREFIX) or env_name.startswith(TEST_PREFIX) or not text:
+            continue
+        name, is_file = _field_of(env_name)
+        if name in found:
+            raise SettingsError(f"{_env_name(name)} is given twice, as a value and as a file; keep one")
+        found[name] = env_name
+        values[name] = _read_secret(env_name, Path(text)) if is_file else text
+        origins[name] = f"{origin}, file {text}" if is_file else origin
+
+
+def _field_of(env_name: str) -> tuple[str, bool]:
+    name = env_name.removeprefix(PREFIX).lower()
+    if _env_name(name) == env_name and name in Settings.model_fields:
+        return name, False
+    in_file = name.removesuffix(FILE_SUFFIX.lower())
+    if in_file in _SECRETS and env_name == _env_name(in_file) + FILE_SUFFIX:
+        return in_file, True
+    known = [_env_name(field) for field in Settings.model_fields] + [_env_name(name) + FILE_SUFFIX for name in _SECRETS]
+    nearest = difflib.get_close_matches(env_name.upper(), known, n=1, cutoff=0.0)[0]
+    raise SettingsError(f"there is no setting {env_name}; did you mean {nearest}? `busbar config` lists all")
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    try:
+        lines = dotenv_values(path, interpolate=False, encoding="utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
+    if lines is None:
+        raise SettingsError(f"there is no settings file {path}")
+    return {name: value for name, value in lines.items() if value is not None}
+
+
+def _read_secret(env_name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the file {path} that {env_name} names cannot be read: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    faults = []
+    for fault in error.errors(include_input=False, include_url=False):
+        location = [str(part) for part in fault["loc"]]
+        faults.append(f"{_env_name(location[0])}: {fault['msg'].removeprefix('Value error, ')}")
+    return "; ".join(dict.fromkeys(faults))
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.heartbeat_s * 3 > settings.lease_ttl_s:
+        raise SettingsError("BUSBAR_HEARTBEAT_S must be at most a third of BUSBAR_LEASE_TTL_S")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError("BUSBAR_TLS_CERT and BUSBAR_TLS_KEY belong together; give both or none")
+    for name, schemes in {"database_url": ("postgresql", "postgres"), "broker_url": ("amqp", "amqps")}.items():
+        url: SecretStr | None = getattr(settings, name)
+        scheme = urlsplit(url.get_secret_value()).scheme if url is not None else schemes[0]
+        if scheme not in schemes:
+            raise SettingsError(f"{_env_name(name)} must begin with {schemes[0]}://")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        return _without_password(text) if "://" in text else MASK
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return str(value)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    login, has_login, address = parts.netloc.rpartition("@")
+    user, has_password, _ = login.partition(":")
+    netloc = f"{user}:{MASK}@{address}" if has_login and has_password else parts.netloc
+    query = [(key, MASK if "password" in key else text) for key, text in parse_qsl(parts.query, keep_blank_values=True)]
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(query, safe="*/", quote_via=quote)))
+
+
+def _env_name(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+_SECRETS = frozenset(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))

@@ -1,0 +1,58 @@
+"""A PostgreSQL and a RabbitMQ to be killed, and services that reach them through proxies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.proxy import Pass, ProxyLoop
+from tests.support.servers import server_folder
+from tests.support.stack import OwnServers, Stack
+
+# Short, so that a takeover does not take long; the promise is relative to it.
+LEASE_S = 3.0
+SETTINGS = {"LEASE_TTL_S": str(LEASE_S), "HEARTBEAT_S": "1"}
+
+
+@pytest.fixture(scope="session")
+def is_full() -> bool:
+    """Whether outages last as long as the promises say."""
+    return os.environ.get("BUSBAR_TEST_CHAOS_FULL") == "1"
+
+
+@pytest.fixture(scope="session")
+def links() -> Iterator[ProxyLoop]:
+    """The loop of all proxies."""
+    with ProxyLoop() as loop:
+        yield loop
+
+
+@pytest.fixture(scope="session")
+def own_servers() -> Iterator[OwnServers]:
+    """Servers of these tests' own."""
+    with server_folder() as folder:
+        made = OwnServers(folder)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.fixture
+def chaos(tmp_path: Path, own_servers: OwnServers, links: ProxyLoop) -> Iterator[Stack]:
+    """An installation without services yet, on a new database and under a new prefix."""
+    own_servers.ensure_running()
+    url = own_servers.databases.create()
+    stack = Stack(tmp_path, url, own_servers.broker.url, links=links, settings=SETTINGS)
+    try:
+        yield stack
+    finally:
+        stack.set_database_links(Pass())
+        stack.set_broker_links(Pass())
+        own_servers.ensure_running()
+        stack.close()
+        own_servers.databases.give_back(url)

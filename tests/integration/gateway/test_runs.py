@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from services.gateway.dialects.reconfiguration.quotas import NAMED_QUOTAS, Quotas
+from services.gateway.dialects.reconfiguration.runs import stop_run
+from services.gateway.dialects.reconfiguration.scope import Scope
+from services.gateway.dialects.reconfiguration.service import Reconfiguration
+from services.gateway.http.spool import SpoolBudget
+from shared.db.models import reconfiguration as tables
+from shared.db.unit_of_work import EVERY_ACCOUNT
+from shared.errors import DependencyUnavailable
+from shared.ids import OPEN_ACCOUNT_ID
+from tests.integration.gateway.conftest import Served
+from tests.support.eventually import eventually
+from tests.support.principals import TESTER
+
+NO_QUOTAS = Quotas(NAMED_QUOTAS["NoLimits"], None)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def started(served: Served) -> UUID:
+    """A session with a run that nobody works on yet."""
+    await served.load("n")
+    await served.create("s", "n")
+    assert (await served.run("s", True)).status == 200
+    assert (await served.status("s"))["optimizationIsRunning"] is True
+    await eventually(lambda: served.worker.script.runs)
+    return served.worker.script.runs[-1]
+
+
+async def is_waiting(task: asyncio.Task[object]) -> bool:
+    await asyncio.sleep(0.3)
+    return not task.done()
+
+
+async def test_a_start_answers_empty_and_is_seen_at_once(served: Served) -> None:
+    await served.load("n")
+    await served.create("s", "n")
+    got = await served.run("s", True)
+    assert (got.status, got.body) == (200, b"")
+    assert "Content-Type" not in got.headers
+    assert (await served.status("s"))["optimizationIsRunning"] is True
+
+
+async def test_a_second_start_does_nothing(served: Served) -> None:
+    await started(served)
+    assert (await served.run("s", True)).status == 200
+    async with served.process.database.reading(EVERY_ACCOUNT) as connection:
+        assert len(list(await connection.execute(select(tables.runs.c.run_id)))) == 1
+
+
+async def test_of_starts_at_once_one_makes_a_run(served: Served) -> None:
+    await served.load("n")
+    await served.create("s", "n")
+    answers = await asyncio.gather(*(served.run("s", True) for _ in range(8)))
+    assert {got.status for got in answers} == {200}
+    async with served.process.database.reading(EVERY_ACCOUNT) as connection:
+        assert len(list(await connection.execute(select(tables.runs.c.run_id)))) == 1
+
+
+async def test_a_stop_of_an_idle_session_does_nothing(served: Served) -> None:
+    await served.load("n")
+    await served.create("s", "n")
+    got = await served.run("s", False)
+    assert (got.status, got.body) == (200, b"")
+
+
+async def test_a_run_that_nobody_has_taken_stops_at_once(served: Served) -> None:
+    await started(served)
+    assert (await served.run("s", False)).status == 200
+    assert (await served.status("s"))["optimizationIsRunning"] is False
+
+
+async def test_a_stop_answers_only_when_the_run_has_ended(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    stopping = asyncio.create_task(served.run("s", False))
+    await eventually(lambda: served.worker.stop_is_wanted(run))
+    assert await is_waiting(stopping)
+    assert (await served.status("s"))["optimizationIsRunning"] is True
+    await served.worker.finish_run(run)
+    assert (await stopping).status == 200
+    assert (await served.status("s"))["optimizationIsRunning"] is False
+
+
+async def test_a_stop_answers_when_the_worker_has_died_and_its_lease_is_over(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    stopping = asyncio.create_task(served.run("s", False))
+    assert await is_waiting(stopping)
+    await served.worker.lose_lease(run)
+    assert (await stopping).status == 200
+    assert (await served.status("s"))["optimizationIsRunning"] is False
+
+
+async def test_a_run_whose_worker_died_goes_on_running_until_it_is_stopped(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    await served.worker.lose_lease(run)
+    assert (await served.status("s"))["optimizationIsRunning"] is True
+
+
+async def test_all_who_stop_at_once_are_answered(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    stopping = [asyncio.create_task(served.run("s", False)) for _ in range(5)]
+    await eventually(lambda: served.worker.stop_is_wanted(run))
+    await served.worker.finish_run(run)
+    assert [got.status for got in await asyncio.gather(*stopping)] == [200] * 5
+
+
+@pytest.mark.parametrize("path", ["/api/sessions/s", "/api/networks/n"])
+async def test_a_stop_answers_when_the_session_is_deleted_meanwhile(served: Served, path: str) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    stopping = asyncio.create_task(served.run("s", False))
+    await eventually(lambda: served.worker.stop_is_wanted(run))
+    assert (await served.call("DELETE", path)).status == 200
+    assert (await stopping).status == 200
+    assert (await served.call("GET", "/api/sessions/s")).status == 404
+
+
+async def test_a_new_session_of_the_name_of_a_running_one_starts_clean(served: Served) -> None:
+    await served.worker.take_run(await started(served))
+    assert (await served.call("DELETE", "/api/sessions/s")).status == 200
+    assert (await served.create("s", "n")).status == 201
+    assert (await served.status("s"))["optimizationIsRunning"] is False
+
+
+async def test_a_session_can_be_started_again_after_a_stop(served: Served) -> None:
+    first = await started(served)
+    await served.worker.take_run(first)
+    await served.worker.finish_run(first)
+    assert (await served.status("s"))["optimizationIsRunning"] is False
+    assert (await served.run("s", True)).status == 200
+    assert (await served.status("s"))["optimizationIsRunning"] is True
+    await eventually(lambda: len(served.worker.script.runs) == 2)
+
+
+async def test_a_stop_that_takes_too_long_says_so_and_the_wish_stands(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    process = served.process
+    app = Reconfiguration(
+        process.database, process.asks, SpoolBudget(1), NO_QUOTAS, ask_deadline_s=1.0, stop_deadline_s=0.2
+    )
+    with pytest.raises(DependencyUnavailable, match="asked to stop"):
+        await stop_run(app, Scope(OPEN_ACCOUNT_ID, "commonUser", "json"), TESTER, "s")
+    assert await served.worker.stop_is_wanted(run)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b'"perhaps"', 400), (b"1", 400), (b"null", 400), (b"", 400), (b'"true"', 400)]
+)
+async def test_another_body_than_a_truth_value_is_a_binding_error(served: Served, body: bytes, status: int) -> None:
+    headers = {"Content-Type": "application/json"}
+    got = await served.call("PUT", "/api/sessions/s/runOptimization", data=body, headers=headers)
+    assert got.status == status
+    assert got.json["errors"]["$"]
+
+
+async def test_an_unknown_session_is_404_once_the_body_is_right(served: Served) -> None:
+    for wanted in (True, False):
+        got = await served.run("never-was", wanted)
+        assert got.status == 404
+        assert "session 'never-was'" in got.text
+    got = await served.call(
+        "PUT", "/api/sessions/x/runOptimization", data=b"true", headers={"Content-Type": "text/plain"}
+    )
+    assert got.status == 415

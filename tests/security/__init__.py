@@ -1,0 +1,1 @@
+"""Whether a stranger, a neighbour or garbage gets in."""

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.gateway.auth.identity import Identity
+from services.gateway.dialects.reconfiguration.hub.connection import MOST_FRAMES, MOST_GROUPS, HubConnection
+from services.gateway.dialects.reconfiguration.hub.connections import (
+    AlreadyAttached,
+    ConnectionIdMissing,
+    Connections,
+    Timing,
+    UnknownConnection,
+)
+from shared.errors import DependencyUnavailable
+from shared.ids import AccountId
+
+ANN = Identity(AccountId(UUID(int=1)), "user:1", "user")
+BOB = replace(ANN, subject="user:2")
+ELSEWHERE = replace(ANN, account_id=AccountId(UUID(int=2)))
+OPEN = replace(ANN, subject="commonUser", kind="open")
+HELLO = '{"protocol":"json","version":1}\x1e'
+
+
+class Groups:
+    def __init__(self) -> None:
+        self.members: list[tuple[str, str]] = []
+
+    async def join(self, member: HubConnection, session_id: str) -> None:
+        self.members.append((member.identity.subject, session_id))
+
+    def leave(self, member: HubConnection, session_id: str) -> None:
+        self.members.remove((member.identity.subject, session_id))
+
+
+class World:
+    def __init__(self, most: int = 10) -> None:
+        self.seconds = 1000.0
+        self.groups = Groups()
+        self.table = Connections(self.groups, most=most, timing=Timing(), now=lambda: self.seconds)
+
+    async def attached(self, identity: Identity = ANN, *, greets: bool = True) -> HubConnection:
+        made = self.table.make(identity, has_token=True)
+        self.table.attach(made, identity, "LongPolling")
+        if greets:
+            await made.receive(HELLO)
+            assert made.take_waiting() == "{}\x1e"
+        return made
+
+    async def after(self, seconds: float) -> None:
+        self.seconds += seconds
+        await self.table.look()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def call(target: str, *arguments: object, invocation_id: str | None = "0") -> str:
+    given: dict[str, object] = {"type": 1, "target": target, "arguments": arguments}
+    if invocation_id is not None:
+        given["invocationId"] = invocation_id
+    return json.dumps(given) + "\x1e"
+
+
+def frames(text: str) -> list[Any]:
+    return [json.loads(frame) for frame in text.split("\x1e") if frame]
+
+
+# ------------------------------------------------------------------ calls
+
+
+@pytest.mark.parametrize("target", ["AddToGroup", "addtogroup", "ADDTOGROUP"])
+async def test_a_call_joins_whatever_the_case_of_its_name(world: World, target: str) -> None:
+    connection = await world.attached()
+    await connection.receive(call(target, "s"))
+    assert frames(connection.take_waiting()) == [{"type": 3, "invocationId": "0", "result": None}]
+    assert world.groups.members == [("user:1", "s")]
+    await connection.receive(call("removeFromGroup", "s", invocation_id=None))
+    assert connection.take_waiting() == ""
+    assert world.groups.members == []
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "error"),
+    [
+        ("NoSuch", ["s"], "Unknown hub method 'NoSuch'"),
+        ("AddToGroup", [], "Invocation provides 0 argument(s) but target expects 1."),
+        ("AddToGroup", ["s", "t"], "Invocation provides 2 argument(s) but target expects 1."),
+        ("AddToGroup", [7], "The argument is the id of a session, a text."),
+        ("AddToGroup", [None], "The argument is the id of a session, a text."),
+        ("AddToGroup", ["x" * 1025], "The argument is the id of a session, a text."),
+    ],
+)
+async def test_a_wrong_call_is_completed_with_an_error_and_the_connection_goes_on(
+    world: World, target: str, arguments: list[object], error: str
+) -> None:
+    connection = await world.attached()
+    await connection.receive(call(target, *arguments))
+    assert frames(connection.take_waiting()) == [{"type": 3, "invocationId": "0", "error": error}]
+    await connection.receive(call(target, *arguments, invocation_id=None))
+    assert connection.take_waiting() == ""
+    assert not connection.is_closed
+    assert world.groups.members == []
+
+
+async def test_the_groups_of_a_connection_are_bounded(world: World) -> None:
+    connection = await world.attached()
+    for number in range(MOST_GROUPS):
+        await connection.receive(call("AddToGroup", f"s{number}", invocation_id=None))
+    await connection.receive(call("AddToGroup", "one more") + call("AddToGroup", "s0"))
+    first, second = frames(connection.take_waiting())
+    assert "groups at a time" in first["error"]
+    assert second["result"] is None
+
+
+async def test_another_protocol_is_refused_in_the_handshake(world: World) -> None:
+    connection = await world.attached(greets=False)
+    await connection.receive('{"protocol":"messagepack","version":1}\x1e')
+    assert frames(connection.take_waiting()) == [{"error": "The protocol 'messagepack' is not supported."}]
+    assert connection.is_closed
+
+
+async def test_nonsense_after_the_handshake_closes_with_an_error(world: World) -> None:
+    connection = await world.attached()
+    await connection.receive(call("AddToGroup", "s") + "nonsense\x1e" + call("AddToGroup", "t"))
+    told = frames(connection.take_waiting())
+    assert told[-1] == {"type": 7, "error": "A message is not JSON."}
+    assert len(told) == 2
+    assert world.groups.members == []
+
+
+async def test_a_goodbye_ends_without_a_word(world: World) -> None:
+    connection = await world.attached()
+    await connection.receive(call("AddToGroup", "s", invocation_id=None) + '{"type":7}\x1e')
+    assert (connection.is_closed, connection.take_waiting(), world.groups.members) == (True, "", [])
+
+
+# ------------------------------------------------------------------ slow readers
+
+
+async def test_of_what_a_slow_reader_leaves_waiting_the_last_of_each_session_arrives(world: World) -> None:
+    connection = await world.attached()
+    for number in range(5000):
+        connection.tell("a", f"a{number}\x1e")
+        if number % 2:
+            connection.tell("b", f"b{number}\x1e")
+    kept = connection.take_waiting().split("\x1e")[:-1]
+    assert len(kept) <= 17
+    assert [frame for frame in kept if frame[0] == "a"][-1] == "a4999"
+    assert [frame for frame in kept if frame[0] == "b"][-1] == "b4999"
+
+
+async def test_a_reader_that_keeps_up_gets_every_status_in_order(world: World) -> None:
+    connection = await world.attached()
+    for number in range(16):
+        connection.tell("a", f"{number}\x1e")
+    assert connection.take_waiting() == "".join(f"{number}\x1e" for number in range(16))
+
+
+async def test_who_calls_and_never_reads_is_ended(world: World) -> None:
+    connection = await world.attached()
+    for _ in range(MOST_FRAMES + 1):
+        await connection.receive(call("NoSuch"))
+    assert connection.is_closed
+
+
+async def test_a_later_taker_ends_the_wait_of_an_earlier_one(world: World) -> None:
+    connection = await world.attached()
+    earlier = asyncio.create_task(connection.take(connection.begin_taking()))
+    await asyncio.sleep(0)
+    later = asyncio.create_task(connection.take(connection.begin_taking()))
+    assert await asyncio.wait_for(earlier, 5) is None
+    connection.tell("s", "x\x1e")
+    assert await asyncio.wait_for(later, 5) == "x\x1e"
+
+
+# ------------------------------------------------------------------ time
+
+
+async def test_a_quiet_connection_is_pinged_within_15_seconds_and_dropped_after_30_of_silence(world: World) -> None:
+    connection = await world.attached()
+    await world.after(14.5)
+    assert connection.take_waiting() == '{"type":6}\x1e'
+    await world.after(14.5)
+    assert connection.take_waiting() == '{"type":6}\x1e'
+    await world.after(1.5)
+    assert connection.is_closed
+    assert frames(connection.take_waiting())[-1]["type"] == 7
+
+
+async def test_a_ping_of_the_client_keeps_it(world: World) -> None:
+    connection = await world.attached()
+    for _ in range(10):
+        await connection.receive('{"type":6}\x1e')
+        await world.after(20)
+    assert not connection.is_closed
+
+
+async def test_what_is_never_attached_or_never_greets_makes_room(world: World) -> None:
+    idle = world.table.make(ANN, has_token=True)
+    silent = await world.attached(greets=False)
+    await world.after(15.5)
+    with pytest.raises(UnknownConnection):
+        world.table.find(idle.token, ANN)
+    await world.after(15)
+    assert silent.is_closed
+
+
+# ------------------------------------------------------------------ whose they are
+
+
+async def test_connections_are_found_by_their_token_and_only_by_whose_they_are(world: World) -> None:
+    made = world.table.make(ANN, has_token=True)
+    assert made.token != made.connection_id
+    assert world.table.find(made.token, ANN) is made
+    for token, identity in ((made.connection_id, ANN), ("", ELSEWHERE), (made.token, BOB), (made.token, ELSEWHERE)):
+        with pytest.raises((UnknownConnection, ConnectionIdMissing)):
+            world.table.find(token, identity)
+    plain = world.table.make(ANN, has_token=False)
+    assert world.table.find(plain.connection_id, ANN) is plain
+
+
+async def test_in_open_mode_the_cookie_of_the_attaching_request_counts(world: World) -> None:
+    made = world.table.make(OPEN, has_token=True)
+    other = replace(OPEN, subject="another")
+    world.table.attach(world.table.find(made.token, other), other, "WebSockets")
+    await made.receive(HELLO + call("AddToGroup", "s"))
+    assert world.groups.members == [("another", "s")]
+
+
+async def test_a_second_transport_is_refused(world: World) -> None:
+    made = await world.attached()
+    with pytest.raises(AlreadyAttached, match="LongPolling"):
+        world.table.attach(made, ANN, "WebSockets")
+
+
+async def test_the_number_of_connections_is_bounded() -> None:
+    world = World(most=2)
+    first, _ = world.table.make(ANN, has_token=True), world.table.make(ANN, has_token=True)
+    with pytest.raises(DependencyUnavailable):
+        world.table.make(ANN, has_token=True)
+    world.table.remove(first)
+    world.table.make(ANN, has_token=True)
+
+
+async def test_at_the_end_everybody_is_sent_away_to_come_back_and_nobody_is_let_in(world: World) -> None:
+    world.table.start()
+    connection = await world.attached()
+    stopping = asyncio.create_task(world.table.stop(within_s=5))
+    turn = connection.begin_taking()
+    told = await asyncio.wait_for(connection.take(turn), 5)
+    assert told is not None
+    assert frames(told) == [{"type": 7, "allowReconnect": True}]
+    with pytest.raises(DependencyUnavailable):
+        world.table.make(ANN, has_token=True)
+    world.table.remove(connection)
+    await asyncio.wait_for(stopping, 5)

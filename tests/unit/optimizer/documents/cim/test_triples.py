@@ -1,0 +1,151 @@
+"""JSON-LD in its forms says the same; what is none, or lies elsewhere, is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.optimizer.documents.cim.triples import RDF_TYPE, Literal, Reference, Triple, read_triples
+from services.optimizer.documents.errors import DocumentError
+from tests.support.cim import Json
+from tests.unit.optimizer.documents.patience import patiently
+
+CIM = "http://ucaiug.org/ns/CIM#"
+OPEN = Triple("urn:uuid:a", f"{CIM}Switch.open", Literal(True))
+TYPE = Triple("urn:uuid:a", RDF_TYPE, Reference(f"{CIM}Breaker"))
+CONTEXT = {"cim": CIM}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"@context": CONTEXT, "@graph": [{"@id": "urn:uuid:a", "@type": "cim:Breaker", "cim:Switch.open": True}]},
+        {"@context": CONTEXT, "@id": "urn:uuid:a", "@type": "cim:Breaker", "cim:Switch.open": True},
+        [{"@id": "urn:uuid:a", "@type": [f"{CIM}Breaker"], f"{CIM}Switch.open": [{"@value": True}]}],
+        {"@context": {"@vocab": CIM, "id": "@id"}, "id": "urn:uuid:a", "@type": "Breaker", "Switch.open": True},
+        {"@context": {"isOpen": f"{CIM}Switch.open"}, "@id": "urn:uuid:a", "@type": f"{CIM}Breaker", "isOpen": True},
+        [
+            {"@context": CONTEXT, "@id": "urn:x:1", "@graph": [{"@id": "urn:uuid:a", "@type": "cim:Breaker"}]},
+            {"@context": CONTEXT, "@id": "urn:x:2", "@graph": [{"@id": "urn:uuid:a", "cim:Switch.open": True}]},
+        ],
+        {
+            "@context": {**CONTEXT, "@base": "urn:uuid:"},
+            "@id": "urn:uuid:a",
+            "@type": "cim:Breaker",
+            "cim:Switch.open": True,
+        },
+        {"@context": CONTEXT, "@included": [{"@id": "urn:uuid:a", "@type": "cim:Breaker", "cim:Switch.open": True}]},
+    ],
+    ids=["graph", "one node", "expanded", "vocabulary", "term", "two graphs", "base", "included"],
+)
+def test_every_form_says_the_same(document: Json) -> None:
+    assert list(read_triples(document)) == [TYPE, OPEN]
+
+
+def test_nodes_within_nodes_are_read() -> None:
+    document = {
+        "@context": CONTEXT,
+        "@id": "urn:uuid:t",
+        "cim:Terminal.ConductingEquipment": {"@id": "urn:uuid:a", "@type": "cim:Breaker", "cim:Switch.open": True},
+    }
+    link = Triple("urn:uuid:t", f"{CIM}Terminal.ConductingEquipment", Reference("urn:uuid:a"))
+    assert list(read_triples(document)) == [link, TYPE, OPEN]
+
+
+def test_reverse_properties_are_read() -> None:
+    document = {
+        "@context": CONTEXT,
+        "@id": "urn:uuid:a",
+        "@reverse": {"cim:Terminal.ConductingEquipment": {"@id": "urn:uuid:t"}},
+    }
+    link = Triple("urn:uuid:t", f"{CIM}Terminal.ConductingEquipment", Reference("urn:uuid:a"))
+    assert list(read_triples(document)) == [link]
+
+
+def test_nodes_without_a_name_are_told_apart() -> None:
+    document = {"@context": CONTEXT, "@graph": [{"@type": "cim:Breaker"}, {"@type": "cim:Breaker"}]}
+    assert len({triple.subject for triple in read_triples(document)}) == 2
+
+
+def test_typed_values_keep_their_type() -> None:
+    document = {"@id": "urn:a", "http://x/y": {"@value": "1.5", "@type": "http://www.w3.org/2001/XMLSchema#float"}}
+    (triple,) = read_triples(document)
+    assert triple.object == Literal("1.5", "http://www.w3.org/2001/XMLSchema#float")
+
+
+def test_lists_are_their_entries_and_null_is_nothing() -> None:
+    document = {"@id": "urn:a", "http://x/y": {"@list": [1, "two"]}, "http://x/z": None}
+    assert [triple.object for triple in read_triples(document)] == [Literal(1), Literal("two")]
+
+
+@pytest.mark.parametrize("context", ["http://example.com/cim", [{"cim": CIM}, "http://example.com/cim"]])
+def test_contexts_that_lie_elsewhere_are_refused_and_not_fetched(context: Json) -> None:
+    with pytest.raises(DocumentError, match=r"'http://example\.com/cim', which lies elsewhere"):
+        list(read_triples({"@context": context, "@id": "urn:a"}))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("text", "neither an object nor a list"),
+        (5, "neither an object nor a list"),
+        ({"@context": 5}, "no JSON-LD"),
+        ({"@context": {"a": "b", "b": "a"}, "a": 1}, "no JSON-LD"),
+        ({"@id": 5}, "no JSON-LD"),
+    ],
+)
+def test_what_is_no_json_ld_is_refused(document: Json, message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        list(read_triples(document))
+
+
+def test_deep_nesting_is_refused() -> None:
+    document: Json = {"@id": "urn:a"}
+    for _ in range(101):
+        document = {"http://x/y": document}
+    with pytest.raises(DocumentError, match="nested more than 100 deep"):
+        list(read_triples(document))
+
+
+_KEYS = st.sampled_from(
+    [
+        "@id",
+        "@type",
+        "@value",
+        "@graph",
+        "@context",
+        "@list",
+        "@set",
+        "@reverse",
+        "@included",
+        "@language",
+        "@nest",
+        "@index",
+        "@vocab",
+        "@base",
+        "@container",
+        "@version",
+        "@json",
+        "@direction",
+        "@import",
+        "@none",
+        "http://x/y",
+        "a",
+        "",
+    ]
+)
+_LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | _KEYS
+_DOCUMENTS = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4)
+)
+
+
+@given(document=_DOCUMENTS)
+@patiently
+def test_any_json_is_read_or_refused(document: Json) -> None:
+    try:
+        triples = list(read_triples(document))
+    except DocumentError:
+        return
+    assert all(isinstance(triple.object, (Reference, Literal)) for triple in triples)
