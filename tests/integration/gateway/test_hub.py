@@ -349,11 +349,15 @@ async def test_the_start_of_every_run_is_told_once_though_nothing_is_better(serv
 
 async def test_who_joins_later_hears_only_what_comes(served: Served) -> None:
     run = await started(served)
-    await checkpoint(served, run, 1.5)
-    async with joined(served, "s") as client:
-        await checkpoint(served, run, 1.0)
-        await eventually(lambda: client.statuses)
-        assert first_values(client) == [1.0]
+    async with joined(served, "s") as earlier:
+        await checkpoint(served, run, 1.5)
+        # What the earlier one has heard, the hub has told: who joins now comes after it.
+        await eventually(lambda: first_values(earlier) == [1.5])
+        async with joined(served, "s") as later:
+            await checkpoint(served, run, 1.0)
+            await eventually(lambda: later.statuses)
+            assert first_values(later) == [1.0]
+        assert first_values(earlier)[0] == 1.5
 
 
 async def test_a_group_may_be_joined_before_its_session_is_there(served: Served) -> None:

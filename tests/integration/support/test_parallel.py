@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.parallel import ALONE
+from tests.support.parallel import ALONE, MOST_UNSTEADY, may_be_unsteady
 
 ROOT = Path(__file__).parents[3]
 NOTING = """
@@ -78,3 +78,43 @@ def test_a_process_that_dies_after_its_last_test_fails_the_run(tmp_path: Path) -
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     assert "2 passed" in done.stdout
     assert "DIED gw" in done.stdout
+
+
+FAILS_ONCE = """
+import pathlib
+MARK = pathlib.Path(__file__).parents[2] / "mark"
+
+def test_once():
+    if not MARK.exists():
+        MARK.touch()
+        raise AssertionError("beside others")
+"""
+
+
+def test_what_fails_only_beside_others_passes_the_run_and_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "tests/integration"
+    folder.mkdir(parents=True)
+    (folder / "test_a.py").write_text(FAILS_ONCE)
+    (folder / "test_b.py").write_text("def test_it(): pass\n")
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "UNSTEADY tests/integration/test_a.py::test_once" in done.stdout
+
+
+def test_what_fails_by_itself_too_fails_the_run_and_both_tries_are_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "tests/integration"
+    folder.mkdir(parents=True)
+    (folder / "test_a.py").write_text("def test_it(): assert 1 == 2\n")
+    (folder / "test_b.py").write_text("def test_it(): pass\n")
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("assert 1 == 2") > 1
+    assert "UNSTEADY" not in done.stdout
+
+
+def test_unit_tests_and_many_failures_have_no_second_try() -> None:
+    unsteady = [f"tests/e2e/test_a.py::test_{number}" for number in range(MOST_UNSTEADY)]
+    assert may_be_unsteady(unsteady)
+    assert not may_be_unsteady([*unsteady, "tests/e2e/test_a.py::test_more"])
+    assert not may_be_unsteady([*unsteady[:1], "tests/unit/test_a.py::test_it"])
+    assert not may_be_unsteady(["tests/house/test_house_rules.py::test_types_hold"])
