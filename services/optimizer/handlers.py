@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-from services.optimizer import metrics, store
+from services.optimizer import metrics, question_store
+from services.optimizer.run_store import WantedRun
 from services.optimizer.run_supervisor import RunSupervisor
-from services.optimizer.store import WantedRun
 from services.optimizer.tasks import entry
 from services.optimizer.tasks.values import (
     EvaluatedSolution,
@@ -83,7 +83,7 @@ class _Questions:
     def load_network(self) -> Handler[NetworkLoadRequested, LoadedNetwork | Refused | Malformed | None]:
         async def work(envelope: Envelope, asked: NetworkLoadRequested) -> LoadedNetwork | Refused | Malformed | None:
             async with self._database.reading(envelope.account_id) as connection:
-                upload = await store.uploaded_network(connection, envelope.account_id, asked.network_key)
+                upload = await question_store.uploaded_network(connection, envelope.account_id, asked.network_key)
             if upload is None:
                 return None
             if upload.is_cim:
@@ -99,7 +99,7 @@ class _Questions:
             given = Answer(asked.ask_id, "gone")
             if isinstance(found, (Refused, Malformed)):
                 given = _complaint(asked.ask_id, found)
-            elif found is not None and await store.save_network(
+            elif found is not None and await question_store.save_network(
                 uow.connection, envelope.account_id, asked.network_key, found
             ):
                 given = Answer(asked.ask_id, "done")
@@ -110,7 +110,7 @@ class _Questions:
     def analyse_network(self) -> Handler[NetworkAnalysisRequested, str | None]:
         async def work(envelope: Envelope, asked: NetworkAnalysisRequested) -> str | None:
             async with self._database.reading(envelope.account_id) as connection:
-                network = await store.loaded_network(connection, envelope.account_id, asked.network_key)
+                network = await question_store.loaded_network(connection, envelope.account_id, asked.network_key)
             if network is None:
                 return None
             return await self._run(
@@ -128,7 +128,7 @@ class _Questions:
     def create_session(self) -> Handler[SessionCreationRequested, NewSession | Refused | Malformed | None]:
         async def work(envelope: Envelope, asked: SessionCreationRequested) -> NewSession | Refused | Malformed | None:
             async with self._database.reading(envelope.account_id) as connection:
-                given = await store.session_input(connection, envelope.account_id, asked.session_key)
+                given = await question_store.session_input(connection, envelope.account_id, asked.session_key)
             return None if given is None else await self._run("create_session", entry.create_session, given)
 
         async def apply(
@@ -140,7 +140,7 @@ class _Questions:
             given = Answer(asked.ask_id, "gone")
             if isinstance(made, (Refused, Malformed)):
                 given = _complaint(asked.ask_id, made)
-            elif made is not None and await store.save_session(
+            elif made is not None and await question_store.save_session(
                 uow.connection, envelope.account_id, asked.session_key, made
             ):
                 given = Answer(asked.ask_id, "done")
@@ -155,7 +155,7 @@ class _Questions:
             envelope: Envelope, asked: SolutionEvaluationRequested
         ) -> EvaluatedSolution | Refused | Malformed | None:
             async with self._database.reading(envelope.account_id) as connection:
-                given = await store.uploaded_solution(connection, envelope.account_id, asked.solution_key)
+                given = await question_store.uploaded_solution(connection, envelope.account_id, asked.solution_key)
             return None if given is None else await self._run("evaluate_solution", entry.evaluate_solution, given)
 
         async def apply(
@@ -167,7 +167,7 @@ class _Questions:
             given = Answer(asked.ask_id, "gone")
             if isinstance(found, (Refused, Malformed)):
                 given = _complaint(asked.ask_id, found)
-            elif found is not None and await store.save_solution(
+            elif found is not None and await question_store.save_solution(
                 uow.connection, envelope.account_id, asked.solution_key, found
             ):
                 given = Answer(asked.ask_id, "done")
@@ -178,7 +178,9 @@ class _Questions:
     def repair_solution(self) -> Handler[SolutionRepairRequested, RepairedSolution | Refused | None]:
         async def work(envelope: Envelope, asked: SolutionRepairRequested) -> RepairedSolution | Refused | None:
             async with self._database.reading(envelope.account_id) as connection:
-                given = await store.repair_input(connection, envelope.account_id, asked.solution_key, asked.source_key)
+                given = await question_store.repair_input(
+                    connection, envelope.account_id, asked.solution_key, asked.source_key
+                )
             return None if given is None else await self._run("repair_solution", entry.repair_solution, given)
 
         async def apply(
@@ -187,7 +189,7 @@ class _Questions:
             given = Answer(asked.ask_id, "gone")
             if isinstance(made, Refused):
                 given = Answer(asked.ask_id, "refused", made.text)
-            elif made is not None and await store.save_solution(
+            elif made is not None and await question_store.save_solution(
                 uow.connection, envelope.account_id, asked.solution_key, made.solution
             ):
                 # Clients look for the two numbers, in this order.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.optimizer import metrics, store
-from services.optimizer.store import Candidate, FinalState, RunRow, WantedRun
+from services.optimizer import metrics, question_store, run_store
+from services.optimizer.run_store import Candidate, FinalState, RunRow, WantedRun
 from services.optimizer.tasks.values import Bounded, EvaluatedSolution, RunJob, Weights
 from shared.contracts.reconfiguration import RunFinished, RunProgressed
 from shared.db import leases
@@ -69,18 +69,18 @@ class RunRecords:
         """
         account_id = self.wanted.account_id
         async with self.database.reading(account_id) as connection:
-            row = await store.run_row(connection, account_id, self.wanted.run_id)
+            row = await run_store.run_row(connection, account_id, self.wanted.run_id)
             if row is None:
                 raise RunDeleted("the run is deleted")
-            session = await store.session_input(connection, account_id, row.session_key)
-            candidates = await store.candidates(connection, account_id, row.session_key)
+            session = await question_store.session_input(connection, account_id, row.session_key)
+            candidates = await run_store.candidates(connection, account_id, row.session_key)
             best = next((one for one in candidates if one.solution_id == BEST), None)
             if session is None or best is None:
                 raise RunDeleted("the run's session is deleted")
             chosen = choose_start(candidates, row.weights, resumes=row.has_progressed)
             start = None
             if chosen is not None:
-                start = await store.configuration(connection, account_id, row.session_key, chosen.solution_id)
+                start = await question_store.configuration(connection, account_id, row.session_key, chosen.solution_id)
         return row, RunJob(session, row.weights, row.seed, start, best.rank(row.weights), enumeration_limit)
 
     async def checkpoint(self, findings: Findings, weights: Weights) -> None:
@@ -93,7 +93,7 @@ class RunRecords:
     async def note_deaths(self, deaths: int) -> None:
         """Write how many children have died in a row."""
         async with self._guarded() as uow:
-            await store.note_deaths(uow.connection, self.wanted.account_id, self.wanted.run_id, deaths)
+            await run_store.note_deaths(uow.connection, self.wanted.account_id, self.wanted.run_id, deaths)
 
     async def finish(self, state: FinalState, findings: Findings, weights: Weights, failure: str | None) -> None:
         """End the run: what was found last, its state, the word of it and the end of the lease, all or nothing."""
@@ -128,7 +128,7 @@ class RunRecords:
     async def _guarded(self) -> AsyncIterator[UnitOfWork]:
         async with self.database.unit_of_work(self.wanted.account_id) as uow:
             await leases.guard(uow.connection, self.lease)
-            row = await store.hold_run(uow.connection, self.wanted.account_id, self.wanted.run_id)
+            row = await run_store.hold_run(uow.connection, self.wanted.account_id, self.wanted.run_id)
             if row is None:
                 raise RunDeleted("the run is deleted")
             yield uow
@@ -137,16 +137,18 @@ class RunRecords:
         connection, account_id, run_id = uow.connection, self.wanted.account_id, self.wanted.run_id
         is_better = False
         if findings.solution is not None:
-            is_better = await store.replace_best(
+            is_better = await run_store.replace_best(
                 connection, account_id, self.wanted.session_key, findings.solution, weights
             )
             metrics.CHECKPOINTS.labels("better" if is_better else "not_better").inc()
         if findings.bound is not None:
             bound = findings.bound
-            await store.save_bound(connection, account_id, self.wanted.session_key, bound.bound, bound.proof, weights)
+            await run_store.save_bound(
+                connection, account_id, self.wanted.session_key, bound.bound, bound.proof, weights
+            )
             if bound.is_optimal:
-                await store.note_proven(connection, account_id, run_id)
-        await store.note_trials(connection, account_id, run_id, findings.trials)
+                await run_store.note_proven(connection, account_id, run_id)
+        await run_store.note_trials(connection, account_id, run_id, findings.trials)
         # The start of a run is announced in any case: clients count on one message at least. So is a proof, since the
         # summary of the best solution shows it.
         if is_better or findings.is_start or findings.bound is not None:
@@ -155,7 +157,7 @@ class RunRecords:
 
 async def take_lease(uow: UnitOfWork, wanted: WantedRun, owner: str, ttl_s: float) -> Lease | None:
     """The lease of a run that is still wanted; None where it is not, or where somebody works on it."""
-    row = await store.hold_run(uow.connection, wanted.account_id, wanted.run_id)
+    row = await run_store.hold_run(uow.connection, wanted.account_id, wanted.run_id)
     if row is None or row.is_to_stop or row.is_finished:
         return None
     return await leases.acquire(uow.connection, wanted.account_id, resource_of(wanted), owner, ttl_s)
@@ -163,7 +165,7 @@ async def take_lease(uow: UnitOfWork, wanted: WantedRun, owner: str, ttl_s: floa
 
 async def finish_run(uow: UnitOfWork, wanted: WantedRun, state: FinalState, failure: str | None) -> None:
     """Write the end of a run, and word of it; once."""
-    if await store.finish_run(uow.connection, wanted.account_id, wanted.run_id, state, failure):
+    if await run_store.finish_run(uow.connection, wanted.account_id, wanted.run_id, state, failure):
         finished = RunFinished(run_id=wanted.run_id, session_key=wanted.session_key, outcome=state)
         await uow.outbox.add(wanted.account_id, finished)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.optimizer import metrics, store
+from services.optimizer import metrics, run_store
 from services.optimizer.run_records import RunRecords, finish_run, resource_of, take_lease
-from services.optimizer.store import WantedRun
+from services.optimizer.run_store import WantedRun
 from services.optimizer.supervised_run import Ending, RunChild, SupervisedRun, Surroundings
 from services.optimizer.tasks.values import RunJob
 from shared.background import BackgroundLoop
@@ -105,7 +105,7 @@ class RunSupervisor:
         lease = await take_lease(uow, wanted, self._instance, self._limits.lease_ttl_s)
         if lease is None:
             return
-        if not await store.begin_run(uow.connection, wanted.account_id, wanted.run_id):
+        if not await run_store.begin_run(uow.connection, wanted.account_id, wanted.run_id):
             metrics.TAKE_OVERS.inc()
             log.info("run_taken_over", run_id=str(wanted.run_id), fence=lease.fence)
         uow.after_commit.append(lambda: self._adopt(wanted, lease))
@@ -156,7 +156,7 @@ class RunSupervisor:
             return
         async with self._database.reading(EVERY_ACCOUNT) as connection:
             keys = [(run.wanted.account_id, run.wanted.run_id) for run in runs]
-            is_to_stop = await store.runs_to_stop(connection, keys)
+            is_to_stop = await run_store.runs_to_stop(connection, keys)
         for run in runs:
             if run.wanted.run_id not in is_to_stop:
                 run.end(Ending.DELETED)
@@ -167,7 +167,7 @@ class RunSupervisor:
         """Take up runs that nobody works on, as far as there is room, and end those that were stopped meanwhile."""
         room = self._limits.max_runs - len(self._runs) if self.has_room else 0
         async with self._database.reading(EVERY_ACCOUNT) as connection:
-            unattended = await store.unattended_runs(connection, limit=room + SWEEP_BESIDES)
+            unattended = await run_store.unattended_runs(connection, limit=room + SWEEP_BESIDES)
         for wanted in unattended:
             if wanted.run_id in self._runs:  # its lease has run out here, and the heartbeat sees to that
                 continue
@@ -179,7 +179,7 @@ class RunSupervisor:
 
     async def _end_stopped(self, uow: UnitOfWork, wanted: WantedRun) -> None:
         """Write the end of a run that was stopped while nobody worked on it."""
-        row = await store.hold_run(uow.connection, wanted.account_id, wanted.run_id)
+        row = await run_store.hold_run(uow.connection, wanted.account_id, wanted.run_id)
         if row is None or row.is_finished:
             return
         resource, ttl_s = resource_of(wanted), self._limits.lease_ttl_s

@@ -18,7 +18,7 @@ import structlog
 
 from services.optimizer import metrics
 from services.optimizer.run_records import Findings, RunDeleted, RunRecords
-from services.optimizer.store import RunRow, WantedRun
+from services.optimizer.run_store import RunRow, WantedRun
 from services.optimizer.tasks.values import Bounded, Discarded, Improved, RunJob, RunMessage, Started, Weights
 from shared.background import back_off_s
 from shared.db.leases import Lease

@@ -51,6 +51,14 @@ async def read_chunks(
         position += 1
 
 
+async def read_document(
+    connection: AsyncConnection, table: Table, keys: Mapping[str, object], account_id: AccountId
+) -> bytes | None:
+    """The whole document, for a worker that holds one anyway; None where the account has no such document."""
+    pieces = [piece async for piece in read_chunks(connection, table, keys, account_id)]
+    return b"".join(pieces) if pieces else None
+
+
 def _of(table: Table, keys: Mapping[str, object], account_id: AccountId) -> list[Any]:  # Any: SQL conditions
     return [table.c.account_id == account_id, *(table.c[name] == value for name, value in keys.items())]
 

@@ -25,7 +25,8 @@ from services.gateway.dialects.reconfiguration import (
 from services.gateway.dialects.reconfiguration.held_ids import HeldId
 from services.gateway.dialects.reconfiguration.pool_store import HeldSolution, PoolPlace
 from services.gateway.dialects.reconfiguration.scope import Scope
-from services.optimizer import store
+from services.optimizer import question_store
+from services.optimizer import run_store as optimizer_runs
 from services.optimizer.tasks.values import LoadedNetwork, NewSession
 from shared.db.engine import PostgresDatabase
 from shared.db.models.base import metadata
@@ -117,7 +118,7 @@ async def reserve(connection: AsyncConnection, scope: Scope, name: str, key: Ses
 async def replace_best(connection: AsyncConnection, scope: Scope, keys: Keys) -> object:
     """It is called with the session held, which a neighbour cannot do; without, there is no row to compare with."""
     try:
-        return await store.replace_best(connection, scope.account_id, keys.session, BETTER, WEIGHTS)
+        return await optimizer_runs.replace_best(connection, scope.account_id, keys.session, BETTER, WEIGHTS)
     except NoResultFound:
         return "no such session"
 
@@ -182,30 +183,37 @@ RUNS: dict[str, Case] = {
     "request_stop": Case(lambda c, scope, k: run_store.request_stop(c, scope, k.session)),
 }
 MODEL = LoadedNetwork(b"forged", 9, {"ok": True})
-OPTIMIZER: dict[str, Case] = {
-    "uploaded_network": Case(lambda c, s, k: store.uploaded_network(c, s.account_id, k.network)),
-    "loaded_network": Case(lambda c, s, k: store.loaded_network(c, s.account_id, k.network)),
-    "network_document": Case(lambda c, s, k: store.network_document(c, s.account_id, k.network)),
-    "save_network": Case(lambda c, s, k: store.save_network(c, s.account_id, k.pending_network, MODEL), False),
-    "session_input": Case(lambda c, s, k: store.session_input(c, s.account_id, k.session)),
+QUESTIONS: dict[str, Case] = {
+    "uploaded_network": Case(lambda c, s, k: question_store.uploaded_network(c, s.account_id, k.network)),
+    "loaded_network": Case(lambda c, s, k: question_store.loaded_network(c, s.account_id, k.network)),
+    "network_document": Case(lambda c, s, k: question_store.network_document(c, s.account_id, k.network)),
+    "save_network": Case(lambda c, s, k: question_store.save_network(c, s.account_id, k.pending_network, MODEL), False),
+    "session_input": Case(lambda c, s, k: question_store.session_input(c, s.account_id, k.session)),
     "save_session": Case(
-        lambda c, s, k: store.save_session(c, s.account_id, k.pending_session, NewSession(b"forged", BETTER)), False
+        lambda c, s, k: question_store.save_session(c, s.account_id, k.pending_session, NewSession(b"forged", BETTER)),
+        False,
     ),
-    "uploaded_solution": Case(lambda c, s, k: store.uploaded_solution(c, s.account_id, k.pending_solution)),
-    "repair_input": Case(lambda c, s, k: store.repair_input(c, s.account_id, k.pending_solution, k.solution)),
-    "save_solution": Case(lambda c, s, k: store.save_solution(c, s.account_id, k.pending_solution, BETTER), False),
-    "candidates": Case(lambda c, s, k: store.candidates(c, s.account_id, k.session), []),
-    "configuration": Case(lambda c, s, k: store.configuration(c, s.account_id, k.session, "best")),
+    "uploaded_solution": Case(lambda c, s, k: question_store.uploaded_solution(c, s.account_id, k.pending_solution)),
+    "repair_input": Case(lambda c, s, k: question_store.repair_input(c, s.account_id, k.pending_solution, k.solution)),
+    "save_solution": Case(
+        lambda c, s, k: question_store.save_solution(c, s.account_id, k.pending_solution, BETTER), False
+    ),
+    "configuration": Case(lambda c, s, k: question_store.configuration(c, s.account_id, k.session, "best")),
+}
+OPTIMIZER_RUNS: dict[str, Case] = {
+    "candidates": Case(lambda c, s, k: optimizer_runs.candidates(c, s.account_id, k.session), []),
     "replace_best": Case(replace_best, "no such session"),
-    "save_bound": Case(lambda c, s, k: store.save_bound(c, s.account_id, k.session, 1.0, "enumerated", WEIGHTS)),
-    "run_row": Case(lambda c, s, k: store.run_row(c, s.account_id, k.run)),
-    "hold_run": Case(lambda c, s, k: store.hold_run(c, s.account_id, k.run)),
-    "begin_run": Case(lambda c, s, k: store.begin_run(c, s.account_id, k.run), False),
-    "note_trials": Case(lambda c, s, k: store.note_trials(c, s.account_id, k.run, 99)),
-    "note_deaths": Case(lambda c, s, k: store.note_deaths(c, s.account_id, k.run, 2)),
-    "note_proven": Case(lambda c, s, k: store.note_proven(c, s.account_id, k.run)),
-    "finish_run": Case(lambda c, s, k: store.finish_run(c, s.account_id, k.run, "stopped"), False),
-    "runs_to_stop": Case(lambda c, s, k: store.runs_to_stop(c, [(s.account_id, k.run)]), {}),
+    "save_bound": Case(
+        lambda c, s, k: optimizer_runs.save_bound(c, s.account_id, k.session, 1.0, "enumerated", WEIGHTS)
+    ),
+    "run_row": Case(lambda c, s, k: optimizer_runs.run_row(c, s.account_id, k.run)),
+    "hold_run": Case(lambda c, s, k: optimizer_runs.hold_run(c, s.account_id, k.run)),
+    "begin_run": Case(lambda c, s, k: optimizer_runs.begin_run(c, s.account_id, k.run), False),
+    "note_trials": Case(lambda c, s, k: optimizer_runs.note_trials(c, s.account_id, k.run, 99)),
+    "note_deaths": Case(lambda c, s, k: optimizer_runs.note_deaths(c, s.account_id, k.run, 2)),
+    "note_proven": Case(lambda c, s, k: optimizer_runs.note_proven(c, s.account_id, k.run)),
+    "finish_run": Case(lambda c, s, k: optimizer_runs.finish_run(c, s.account_id, k.run, "stopped"), False),
+    "runs_to_stop": Case(lambda c, s, k: optimizer_runs.runs_to_stop(c, [(s.account_id, k.run)]), {}),
 }
 Act = Callable[[HeldId, AsyncConnection], Awaitable[object]]
 
@@ -236,7 +244,8 @@ CASES: dict[ModuleType, dict[str, Case]] = {
     session_store: SESSIONS,
     pool_store: POOL,
     run_store: RUNS,
-    store: OPTIMIZER,
+    question_store: QUESTIONS,
+    optimizer_runs: OPTIMIZER_RUNS,
 }
 
 
@@ -258,23 +267,23 @@ async def keys(database: PostgresDatabase) -> Keys:
             assert await network_store.reserve_network(c, OWN, name, key)
             await HeldId(OWN, networks, key).hold(c, 600.0)
             await network_store.write_network_upload(c, OWN, key, document(b"uploaded"))
-            assert await store.save_network(c, OWN.account_id, key, LoadedNetwork(b"network", 2, {"ok": True}))
+            assert await question_store.save_network(c, OWN.account_id, key, LoadedNetwork(b"network", 2, {"ok": True}))
         assert await HeldId(OWN, networks, made.network).mark_loaded(c)
         assert await network_store.reserve_network(c, OWN, "expired n", NetworkKey(uuid7()))
         for name, session in (("s", made.session), ("idle s", made.idle_session), ("pending s", made.pending_session)):
             assert await reserve(c, OWN, name, session, made.network)
             await HeldId(OWN, sessions, session).hold(c, 600.0)
             await session_store.write_session_upload(c, OWN, session, "demands", document(b"uploaded"))
-        assert await store.save_session(c, OWN.account_id, made.session, NewSession(b"demands", solution(9.0)))
+        assert await question_store.save_session(c, OWN.account_id, made.session, NewSession(b"demands", solution(9.0)))
         assert await HeldId(OWN, sessions, made.session).mark_loaded(c)
         for name, solution_key in (("mine", made.solution), ("pending", made.pending_solution)):
             assert await pool_store.reserve_solution(c, OWN, made.session, name, solution_key)
             await HeldSolution(OWN, solution_key).hold(c, 600.0)
             await pool_store.write_solution_upload(c, OWN, solution_key, document(b"uploaded"))
-        assert await store.save_solution(c, OWN.account_id, made.solution, solution(3.0))
+        assert await question_store.save_solution(c, OWN.account_id, made.solution, solution(3.0))
         assert await pool_store.show_solution(c, OWN, made.solution)
         assert await run_store.add_run(c, OWN, made.session, made.run, seed=7, time_out_s=60.0)
-        assert await store.begin_run(c, OWN.account_id, made.run)
+        assert await optimizer_runs.begin_run(c, OWN.account_id, made.run)
     return made
 
 
@@ -296,10 +305,10 @@ async def test_a_neighbour_sees_and_changes_nothing_through_the_gateways_stores(
         await check_nothing_happens(database, keys, name, case, NEIGHBOURS[neighbour])
 
 
-async def test_another_account_sees_and_changes_nothing_through_the_optimizers_store(
+async def test_another_account_sees_and_changes_nothing_through_the_optimizers_stores(
     database: PostgresDatabase, keys: Keys
 ) -> None:
-    for name, case in OPTIMIZER.items():
+    for name, case in (QUESTIONS | OPTIMIZER_RUNS).items():
         await check_nothing_happens(database, keys, name, case, NEIGHBOURS["another account"])
 
 

@@ -26,7 +26,7 @@ from shared.contracts.reconfiguration import (
 )
 from shared.db import leases
 from shared.db.answers import Answer, Outcome
-from shared.db.chunks import read_chunks, write_chunks
+from shared.db.chunks import read_document, write_chunks
 from shared.db.models import reconfiguration as tables
 from shared.db.models.base import metadata
 from shared.db.models.infrastructure import leases as lease_rows
@@ -212,7 +212,7 @@ class ScriptedWorker:
 
 async def whole(connection: AsyncConnection, table: Any, account: AccountId, keys: dict[str, object]) -> bytes:
     """A document."""
-    return b"".join([piece async for piece in read_chunks(connection, table, keys, account)])
+    return await read_document(connection, table, keys, account) or b""
 
 
 async def add_solution(

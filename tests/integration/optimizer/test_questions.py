@@ -9,7 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select
 
-from services.optimizer import store
+from services.optimizer import question_store, run_store
 from services.optimizer.handlers import handlers
 from services.optimizer.run_supervisor import RunSupervisor
 from shared.contracts.message import Message
@@ -60,7 +60,7 @@ async def test_a_loaded_network_is_kept_normalised_with_its_connectivity(desk: D
     answer = await desk.load(key)
     assert (answer.outcome, answer.body) == ("done", "")
     async with clients.database.reading(EVERY_ACCOUNT) as connection:
-        document = await store.network_document(connection, OPEN_ACCOUNT_ID, key)
+        document = await question_store.network_document(connection, OPEN_ACCOUNT_ID, key)
         model = (await connection.execute(select(tables.network_models))).one()
         replies = (await connection.execute(select(outbox.c.name, outbox.c.routing_key))).all()
     assert document is not None
@@ -99,8 +99,8 @@ async def test_a_network_that_is_deleted_while_a_child_reads_it_is_gone(desk: De
 async def test_another_accounts_network_is_gone(desk: Desk, clients: Clients) -> None:
     key = await clients.upload_network(two_feeders().network)
     async with clients.database.reading(EVERY_ACCOUNT) as connection:
-        assert await store.uploaded_network(connection, AccountId(uuid7()), key) is None
-        assert await store.uploaded_network(connection, OPEN_ACCOUNT_ID, key) is not None
+        assert await question_store.uploaded_network(connection, AccountId(uuid7()), key) is None
+        assert await question_store.uploaded_network(connection, OPEN_ACCOUNT_ID, key) is not None
 
 
 @pytest.mark.parametrize("failure", [WorkerDied("SIGSEGV"), WorkTimedOut("too slow"), InvalidInput("a bug")])
@@ -184,12 +184,12 @@ async def test_a_solution_is_no_start_of_a_run_before_it_is_in_the_pool(clients:
     session = await clients.have_session()
     key = await clients.ask_for_solution(session)
     async with clients.database.unit_of_work(OPEN_ACCOUNT_ID) as uow:
-        assert await store.save_solution(uow.connection, OPEN_ACCOUNT_ID, key, solution(1.0))
-        found = await store.candidates(uow.connection, OPEN_ACCOUNT_ID, session)
+        assert await question_store.save_solution(uow.connection, OPEN_ACCOUNT_ID, key, solution(1.0))
+        found = await run_store.candidates(uow.connection, OPEN_ACCOUNT_ID, session)
     assert [one.solution_id for one in found] == ["best"]
     await clients.add_pool_solution(session, "shown", solution(2.0))
     async with clients.database.reading(OPEN_ACCOUNT_ID) as connection:
-        found = await store.candidates(connection, OPEN_ACCOUNT_ID, session)
+        found = await run_store.candidates(connection, OPEN_ACCOUNT_ID, session)
     assert [one.objective_values[0] for one in found] == [9.0, 2.0]
 
 

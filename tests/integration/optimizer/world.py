@@ -14,10 +14,10 @@ from sqlalchemy import func, insert, select, update
 
 from services.gateway.dialects.reconfiguration import run_store as gateway
 from services.gateway.dialects.reconfiguration.scope import Scope
-from services.optimizer import store
+from services.optimizer import question_store, run_store
 from services.optimizer.tasks.values import EvaluatedSolution, LoadedNetwork, NewSession, RunJob, RunMessage
 from shared.contracts.message import Envelope, Message
-from shared.db.chunks import write_chunks
+from shared.db.chunks import read_document, write_chunks
 from shared.db.engine import PostgresDatabase
 from shared.db.models import reconfiguration as tables
 from shared.db.models.base import metadata
@@ -95,8 +95,8 @@ class Clients:
         session = await self.upload_session(network, b"{}", session_id=session_id)
         model = LoadedNetwork(b"{}", 2, {"ok": True})
         async with self.database.unit_of_work(EVERY_ACCOUNT) as uow:
-            assert await store.save_network(uow.connection, OPEN_ACCOUNT_ID, network, model)
-            assert await store.save_session(uow.connection, OPEN_ACCOUNT_ID, session, NewSession(b"{}", best))
+            assert await question_store.save_network(uow.connection, OPEN_ACCOUNT_ID, network, model)
+            assert await question_store.save_session(uow.connection, OPEN_ACCOUNT_ID, session, NewSession(b"{}", best))
             for table in (tables.networks, tables.sessions):
                 await uow.connection.execute(update(table).values(state="loaded", pending_until=None))
         return session
@@ -140,7 +140,9 @@ class Clients:
     async def best_loss(self, session: SessionKey) -> float:
         async with self.database.reading(EVERY_ACCOUNT) as connection:
             (best,) = [
-                one for one in await store.candidates(connection, OPEN_ACCOUNT_ID, session) if one.solution_id == "best"
+                one
+                for one in await run_store.candidates(connection, OPEN_ACCOUNT_ID, session)
+                if one.solution_id == "best"
             ]
         return best.objective_values[0]
 
@@ -154,7 +156,7 @@ class Clients:
     async def best_document(self, session: SessionKey) -> dict[str, Any]:
         async with self.database.reading(EVERY_ACCOUNT) as connection:
             keys = {"session_key": session, "solution_id": "best"}
-            data = await store._document(connection, tables.solution_chunks, keys, OPEN_ACCOUNT_ID)
+            data = await read_document(connection, tables.solution_chunks, keys, OPEN_ACCOUNT_ID)
         assert data is not None
         document: dict[str, Any] = orjson.loads(data)
         return document
@@ -209,7 +211,7 @@ class Clients:
     async def add_pool_solution(self, session: SessionKey, solution_id: str, one: EvaluatedSolution) -> None:
         key = await self.ask_for_solution(session, solution_id)
         async with self.database.unit_of_work(EVERY_ACCOUNT) as uow:
-            assert await store.save_solution(uow.connection, OPEN_ACCOUNT_ID, key, one)
+            assert await question_store.save_solution(uow.connection, OPEN_ACCOUNT_ID, key, one)
             shown = update(tables.pool_solutions).where(tables.pool_solutions.c.solution_key == key)
             await uow.connection.execute(shown.values(state="loaded", pending_until=None))
 

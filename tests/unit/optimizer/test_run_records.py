@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.optimizer.run_records import Findings, choose_start
-from services.optimizer.store import Candidate
+from services.optimizer.run_store import Candidate
 from services.optimizer.tasks.values import Bounded, EvaluatedSolution
 
 WEIGHTS = (1.0, 0.0, 0.0, 0.0, 2.0)
