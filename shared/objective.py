@@ -25,3 +25,12 @@ def weighted_sum(weights: Sequence[float], values: Sequence[float]) -> float:
 def is_reached(objective: float, bound: float) -> bool:
     """Whether an objective is as low as its proven bound, which makes it the optimum."""
     return math.isclose(objective, bound, rel_tol=OPTIMAL_WITHIN)
+
+
+def relative_gap(objective: float, bound: float | None) -> float | None:
+    """(objective - bound) / |objective|: the share by which a better solution could be better; None where that is not known."""
+    if bound is None or not math.isfinite(objective) or not math.isfinite(bound):
+        return None
+    if objective == 0.0:
+        return 0.0 if is_reached(objective, bound) else None
+    return max(0.0, (objective - bound) / abs(objective))

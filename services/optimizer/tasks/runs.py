@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -49,7 +51,12 @@ class ToService(Protocol):
 
 def optimise(channel: ToService, job: RunJob) -> None:
     """Search until asked to stop, or until nothing better can exist."""
-    session = read_session(job.session)
+    for _ in optimise_in_steps(channel, read_session(job.session), job):
+        pass
+
+
+def optimise_in_steps(channel: ToService, session: Session, job: RunJob) -> Iterator[Progress]:
+    """The same on a session that was read from the job's documents, step by step: what the search says, before it is reported."""
     given, repaired = _starts(session, job)
     reporter = _Reporter(channel, session, job)
     reporter.report_start([repaired] if job.start is None else [given, repaired])
@@ -62,6 +69,7 @@ def optimise(channel: ToService, job: RunJob) -> None:
         enumeration_limit=job.enumeration_limit,
     )
     for progress in steps:
+        yield progress
         reporter.note(progress)
     reporter.report_last()
 
@@ -85,6 +93,7 @@ class _Reporter:
         self._trials = 0
         self._due_at = time.monotonic()
         self._last: Progress | None = None
+        self._said_of_bound: Bounded | Discarded | None = None
 
     def report_start(self, candidates: list[BoolArray]) -> None:
         """Send the best of the configurations (T, L) from which the run starts, better than the best known or not."""
@@ -113,29 +122,49 @@ class _Reporter:
     def report_last(self) -> None:
         """Report what is left, and the proof if there is one."""
         self._report()
-        last = self._last
-        if last is None or last.bound is None:
-            return
-        objective = self._best.objective
-        if not last.bound <= objective + TOLERANCE * abs(objective):
-            reason = f"a solution has the objective {objective:.12g}, which is below the bound {last.bound:.12g}"
-            self._channel.send(Discarded(reason))
-            return
-        # The search adds up the same sums in another order; the bound is not above a solution that is known.
-        bound = min(last.bound, objective) + _gain_beside_the_search(self._session, self._weights)
-        is_optimal = self._best.is_feasible and is_reached(objective, bound)
-        self._channel.send(Bounded(bound, last.proof, is_optimal, self._trials))
 
     def _report(self) -> None:
-        if self._unreported is None:
-            return
         begun = time.monotonic()
+        has_looked = self._report_solution()
+        if self._report_bound() or has_looked:
+            now = time.monotonic()
+            self._due_at = now + max(SHORTEST_BETWEEN_REPORTS_S, REST_PER_REPORT * (now - begun))
+
+    def _report_solution(self) -> bool:
+        """Send the newest solution where it is better than all before; whether there was one to look at."""
+        if self._unreported is None:
+            return False
         solution = self._better_solution(self._unreported)
         self._unreported = None
         if solution is not None:
             self._channel.send(Improved(solution, self._trials))
-        now = time.monotonic()
-        self._due_at = now + max(SHORTEST_BETWEEN_REPORTS_S, REST_PER_REPORT * (now - begun))
+        return True
+
+    def _report_bound(self) -> bool:
+        """Send what is proven, where that is news; whether it was."""
+        found = self._found_bound()
+        if found is None or found == self._said_of_bound:
+            return False
+        self._said_of_bound = found
+        self._channel.send(replace(found, trials=self._trials) if isinstance(found, Bounded) else found)
+        return True
+
+    def _found_bound(self) -> Bounded | Discarded | None:
+        """What is proven, without the trials that it took."""
+        last, objective = self._last, self._best.objective
+        if last is None or last.bound is None:
+            return None
+        bound = last.bound
+        if self._best.is_feasible:
+            if not bound <= objective + TOLERANCE * abs(objective):
+                return Discarded(
+                    f"a solution has the objective {objective:.12g}, which is below the bound {bound:.12g}"
+                )
+            # The search adds up the same sums in another order; the bound is not above a solution that is known.
+            bound = min(bound, objective)
+        bound += _gain_beside_the_search(self._session, self._weights)
+        is_optimal = self._best.is_feasible and is_reached(objective, bound)
+        return Bounded(bound, last.proof, is_optimal, trials=0)
 
     def _better_solution(self, is_open: BoolArray) -> EvaluatedSolution | None:
         """The solution if it is better than all before and its figures add up."""

@@ -30,15 +30,32 @@ from services.optimizer.tasks.values import Malformed, NewSession, Refused, Sess
 
 
 def create(given: SessionInput) -> NewSession | Refused | Malformed:
-    """Check form, connectivity, demands, start configuration, protection and plausibility, in this order; then evaluate the start."""
+    """Check what a session is made from, then evaluate its first solution."""
+    session = checked(given)
+    if not isinstance(session, Session):
+        return session
+    first = first_configurations(session)
+    return NewSession(
+        write_demands(session.demands, session.grid), rendered(session, first, evaluate_in(session, first))
+    )
+
+
+def checked(given: SessionInput) -> Session | Refused | Malformed:
+    """Check form, connectivity, demands, start configuration, protection and plausibility, in this order.
+
+    Raises:
+        DocumentError: the network's document, which usually was found right before, is wrong.
+    """
     try:
         documents: _Documents = _CimDocuments(given) if given.is_cim else _OwnDocuments(given)
-        return _created(given, documents)
+        return _checked(given, documents)
     except UnreadableDocumentError as err:  # what is wrong with the form of documents of our own is part of a sentence
+        if not given.is_cim:
+            raise
         return Malformed(err.path, err.message)
 
 
-def _created(given: SessionInput, documents: _Documents) -> NewSession | Refused:
+def _checked(given: SessionInput, documents: _Documents) -> Session | Refused:
     if not given.connectivity_is_ok:
         return _refused(
             "the network connectivity check failed for the network "
@@ -62,8 +79,7 @@ def _created(given: SessionInput, documents: _Documents) -> NewSession | Refused
         check_plausibility(grid, session.reduction, demands)
     except (Unprotected, Implausible) as err:
         return _refused(err.message)
-    first = first_configurations(session)
-    return NewSession(write_demands(demands, grid), rendered(session, first, evaluate_in(session, first)))
+    return session
 
 
 class _Documents(Protocol):

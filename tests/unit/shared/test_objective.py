@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.objective import DEFAULT_WEIGHTS, is_reached, weighted_sum
+from shared.objective import DEFAULT_WEIGHTS, is_reached, relative_gap, weighted_sum
 
 
 def test_each_value_counts_by_its_weight() -> None:
@@ -32,3 +32,20 @@ def test_a_bound_is_reached_up_to_the_rounding_of_sums(objective: float, bound: 
 def test_zero_is_reached_by_zero_and_nothing_by_infinity() -> None:
     assert is_reached(0.0, 0.0)
     assert not is_reached(math.inf, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound", "gap"),
+    [
+        (200.0, 190.0, 0.05),
+        (-200.0, -210.0, 0.05),
+        (200.0, 200.0 + 1e-9, 0.0),  # the same sum, added up in another order
+        (0.0, 0.0, 0.0),
+        (0.0, -1.0, None),  # a share of nothing
+        (200.0, None, None),
+        (math.inf, 1.0, None),
+        (1.0, -math.inf, None),
+    ],
+)
+def test_the_gap_is_a_share_of_the_objective(objective: float, bound: float | None, gap: float | None) -> None:
+    assert relative_gap(objective, bound) == (None if gap is None else pytest.approx(gap, abs=1e-15))

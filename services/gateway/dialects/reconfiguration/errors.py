@@ -75,12 +75,6 @@ class RunActive(Conflict):
     code = "run_active"
 
 
-class BadWeight(InvalidInput):
-    """There is no such objective, or the weight is none that it can have."""
-
-    code = "bad_weight"
-
-
 class QuotaExceeded(BusbarError):
     """The user has, or wants, more than their quotas allow."""
 

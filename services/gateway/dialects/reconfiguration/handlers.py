@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from services.gateway.dialects.reconfiguration import networks, runs, sessions, solutions, weights
+from services.gateway.dialects.reconfiguration.objectives import WeightOf
 from services.gateway.dialects.reconfiguration.schemas import AnalysisQuery, CreatedId, NewWeight, ServerStatus
 from services.gateway.dialects.reconfiguration.scope import scope_of
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
@@ -17,7 +18,6 @@ from services.gateway.dialects.reconfiguration.translate import (
     session_status_of,
     solution_info_of,
 )
-from services.gateway.dialects.reconfiguration.weights import WeightOf
 from services.gateway.http.call import Call, Reply, document_reply, empty_reply, json_reply, text_reply
 from services.gateway.http.forms import Form
 from services.gateway.http.spool import Spool

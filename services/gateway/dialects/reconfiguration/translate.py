@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, Literal, cast
 
 from services.gateway.dialects.reconfiguration.objectives import OBJECTIVE_NAMES
 from services.gateway.dialects.reconfiguration.pool_store import SolutionRow
 from services.gateway.dialects.reconfiguration.quotas import UserQuotas as Quotas
 from services.gateway.dialects.reconfiguration.schemas import (
     NetworkConnectivityStatus,
-    ObjectiveComponent,
     ObjectiveWeight,
-    PeriodInformation,
     SessionStatus,
     SolutionInfo,
-    SolutionViolation,
     UserQuotas,
 )
 from services.gateway.dialects.reconfiguration.session_store import SessionRow
+from services.gateway.dialects.reconfiguration.solution_info import solution_info
 from services.gateway.dialects.reconfiguration.time_spans import format_time_span
 from shared.db.models.reconfiguration import BEST
-from shared.objective import is_reached, weighted_sum
+from shared.objective import weighted_sum
 
 
 def session_status_of(row: SessionRow) -> SessionStatus:
@@ -40,24 +36,8 @@ def session_status_of(row: SessionRow) -> SessionStatus:
 
 def solution_info_of(row: SolutionRow) -> SolutionInfo:
     """A solution's information under its session's present weights."""
-    objective = weighted_sum(row.weights, row.values)
     bound, proof = _bound_of(row)
-    gap = _gap(objective, bound) if row.is_feasible else None
-    verdict = cast("dict[str, list[dict[str, Any]]]", row.verdict)  # as the optimizer writes it
-    return SolutionInfo(
-        is_feasible=row.is_feasible,
-        is_optimal=row.is_feasible and bound is not None and is_reached(objective, bound),
-        objective_value=objective,
-        objective_components=[
-            ObjectiveComponent(name=name, value=value, weight=weight)
-            for name, value, weight in zip(OBJECTIVE_NAMES, row.values, row.weights, strict=True)
-        ],
-        period_information=[PeriodInformation.model_validate(period) for period in verdict["period_information"]],
-        violations=[SolutionViolation.model_validate(violation) for violation in verdict["violations"]],
-        bound=bound,
-        gap=gap,
-        proof=proof,
-    )
+    return solution_info(row.verdict, row.values, row.weights, is_feasible=row.is_feasible, bound=bound, proof=proof)
 
 
 def connectivity_status_of(status: dict[str, object]) -> NetworkConnectivityStatus:
@@ -82,18 +62,8 @@ def quotas_of(quotas: Quotas) -> UserQuotas:
     )
 
 
-def _bound_of(row: SolutionRow) -> tuple[float | None, Literal["enumerated", "relaxation", "none"]]:
+def _bound_of(row: SolutionRow) -> tuple[float | None, str]:
     """A bound is one under the weights for which it was proven, and says nothing under others."""
     if row.bound is None or row.bound_weights is None or list(row.bound_weights) != list(row.weights):
         return None, "none"
-    if row.proof == "enumerated":
-        return row.bound, "enumerated"
-    return (row.bound, "relaxation") if row.proof == "relaxation" else (None, "none")
-
-
-def _gap(objective: float, bound: float | None) -> float | None:
-    if bound is None or not math.isfinite(objective) or not math.isfinite(bound):
-        return None
-    if objective == 0.0:
-        return 0.0 if is_reached(objective, bound) else None
-    return max(0.0, (objective - bound) / abs(objective))
+    return row.bound, row.proof
