@@ -40,7 +40,7 @@ class RequestHead:
     """What of a request tells who sent it.
 
     ``host`` is as the client wrote it, with the port if it named one. ``address`` is the client's, as far as trusted proxies
-    tell. ``path`` is percent-encoded and without a configured prefix; ``query`` is raw.
+    tell. ``path`` is percent-encoded and without a configured prefix, which ``prefix`` has if the client used it; ``query`` is raw.
     """
 
     method: str
@@ -50,6 +50,7 @@ class RequestHead:
     host: str
     address: str
     is_secure: bool
+    prefix: str = ""
 
     @property
     def base_url(self) -> str:

@@ -18,7 +18,7 @@ from services.gateway.http.bodies import IncomingBody, NoBody
 from services.gateway.http.call import Call, Reply, text_reply
 from services.gateway.http.cors import cors_headers, is_preflight, preflight_reply
 from services.gateway.http.current_path import answer_for
-from services.gateway.http.faults import InternalError, MethodNotAllowed, UnknownPath
+from services.gateway.http.faults import InternalError, MethodNotAllowed, UnknownPath, retry_headers
 from services.gateway.http.paths import (
     MalformedPath,
     Match,
@@ -171,8 +171,7 @@ class Dispatcher:
         dialect = self._owner(path)
         if dialect is not None:
             return dialect.reply_to_error(error, {}).with_headers(dialect.common_headers)
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
-        return text_reply(error.message, status=status_of(error, STRAY_STATUSES), headers=headers)
+        return text_reply(error.message, status=status_of(error, STRAY_STATUSES), headers=retry_headers(error))
 
     def _owner(self, path: str) -> Dialect | None:
         """The API whose paths are nearest."""
@@ -244,7 +243,14 @@ def _raiser(error: BusbarError) -> Callable[[object, Call[None, None]], Awaitabl
 
 def _head(request: IncomingRequest, target: Target) -> RequestHead:
     return RequestHead(
-        request.method, target.path, target.query, request.headers, request.host, request.address, request.is_secure
+        request.method,
+        target.path,
+        target.query,
+        request.headers,
+        request.host,
+        request.address,
+        request.is_secure,
+        target.prefix,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.errors import BusbarError, NotFound
+from shared.errors import BusbarError, DependencyUnavailable, NotFound
 
 
 class UnknownPath(NotFound):
@@ -33,3 +33,8 @@ class InternalError(BusbarError):
 
     def __init__(self) -> None:
         super().__init__("Something went wrong inside the server; it has been logged.")
+
+
+def retry_headers(error: BusbarError) -> dict[str, str]:
+    """When to ask again, for errors after which the same request may be sent again; for others nothing."""
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}

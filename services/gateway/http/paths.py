@@ -23,11 +23,15 @@ class MalformedPath(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request target taken apart: decoded path segments, whether a slash followed them, and the raw query."""
+    """A request target taken apart: decoded path segments, whether a slash followed them, and the raw query.
+
+    ``prefix`` is what was taken off before the segments, percent-encoded anew; empty where nothing was.
+    """
 
     segments: tuple[str, ...]
     has_trailing_slash: bool
     query: str
+    prefix: str = ""
 
     @property
     def path(self) -> str:
@@ -40,7 +44,8 @@ class Target:
         head = tuple(segment.lower() for segment in self.segments[: len(prefix)])
         if not prefix or head != prefix:
             return self
-        return Target(self.segments[len(prefix) :], self.has_trailing_slash, self.query)
+        taken_off = "".join(f"/{quote(segment, safe='')}" for segment in self.segments[: len(prefix)])
+        return Target(self.segments[len(prefix) :], self.has_trailing_slash, self.query, taken_off)
 
 
 def parse_target(raw: str) -> Target:

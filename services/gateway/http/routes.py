@@ -40,6 +40,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # name → description
 
 
+# Of answers after which the same request may be sent again.
+RETRY_AFTER = {"Retry-After": "After how many seconds."}
+
+
 class Query(Protocol[Q_co]):
     """Reads the query string into a value."""
 

@@ -18,7 +18,7 @@ from services.gateway.auth.presented import SESSION_COOKIE, cookie, is_own_origi
 from services.gateway.auth.sign_in import SignInFailed
 from services.gateway.auth.tokens import has_form, new_secret
 from services.gateway.http.call import Call, Reply
-from services.gateway.http.routes import READ, Answer, Dialect, NoQuery, Route, plain_route
+from services.gateway.http.routes import READ, RETRY_AFTER, Answer, Dialect, NoQuery, Route, plain_route
 from services.gateway.http.url_encoded import FormFields, UrlEncodedForm
 from services.gateway.web.pages import reply_to_error
 from services.gateway.web.rendering import Renderer
@@ -252,7 +252,7 @@ _ON = Answer(303, "To the page that follows.")
 _WRONG = Answer(400, "What was filled in is wrong.", "text/html")
 _REFUSED = Answer(401, "The password is wrong.", "text/html")
 _NOT_OURS = Answer(403, "The form was not shown in this session.", "text/plain")
-_LATER = Answer(429, "There were too many failures.", "text/html", headers={"Retry-After": "Seconds."})
+_LATER = Answer(429, "There were too many failures.", "text/html", headers=RETRY_AFTER)
 
 
 def _form(

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from services.gateway import documents
 from services.gateway.auth.gate import Forbidden, Gate, TooManyRequests, Unauthenticated
 from services.gateway.http.call import HTML, JSON, Call, Reply, text_reply
+from services.gateway.http.faults import retry_headers
 from services.gateway.http.routes import READ, Answer, Dialect, Route, plain_route, status_of
 from services.gateway.web.swagger import swagger_html
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
@@ -91,9 +94,9 @@ async def list_apis(pages: Pages, _: Call[None, None]) -> Reply:
     return Reply(200, pages.html["docs.html"], HTML, PAGE_HEADERS)
 
 
-async def to_swagger(_: Pages, __: Call[None, None]) -> Reply:
+async def to_swagger(_: Pages, call: Call[None, None]) -> Reply:
     """The address that PGO's users know."""
-    return Reply(302, headers={"Location": "/swagger/index.html"})
+    return Reply(302, headers={"Location": f"{call.head.prefix}/swagger/index.html"})
 
 
 async def swagger_page(pages: Pages, _: Call[None, None]) -> Reply:
@@ -101,14 +104,21 @@ async def swagger_page(pages: Pages, _: Call[None, None]) -> Reply:
     return Reply(200, pages.html["swagger.html"], HTML, PAGE_HEADERS)
 
 
-async def json_api_document(pages: Pages, _: Call[None, None]) -> Reply:
+async def json_api_document(pages: Pages, call: Call[None, None]) -> Reply:
     """The OpenAPI document of the JSON API."""
-    return Reply(200, pages.json_api_document, JSON, {"Cache-Control": "no-cache"})
+    return _document(pages.json_api_document, call.head.prefix)
 
 
-async def cim_api_document(pages: Pages, _: Call[None, None]) -> Reply:
+async def cim_api_document(pages: Pages, call: Call[None, None]) -> Reply:
     """The OpenAPI document of the CIM API."""
-    return Reply(200, pages.cim_api_document, JSON, {"Cache-Control": "no-cache"})
+    return _document(pages.cim_api_document, call.head.prefix)
+
+
+def _document(document: bytes, prefix: str) -> Reply:
+    """An OpenAPI document. Who comes by a path prefix finds it there, as a proxy may let nothing else through."""
+    if prefix:
+        document = orjson.dumps(orjson.loads(document) | {"servers": [{"url": prefix}]})
+    return Reply(200, document, JSON, {"Cache-Control": "no-cache"})
 
 
 async def swagger_file(pages: Pages, call: Call[None, None]) -> Reply:
@@ -143,9 +153,8 @@ def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:
     if isinstance(error, Unauthenticated):
         return Reply(303)
     status = status_of(error, STATUSES)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
     text = error.message if status != 500 else "Something went wrong inside the server."
-    return text_reply(text, status=status, headers=headers)
+    return text_reply(text, status=status, headers=retry_headers(error))
 
 
 STATUSES: Mapping[str, int] = {

@@ -101,9 +101,9 @@ async def application_asset(places: PgoPlaces, call: Call[None, None]) -> Reply:
     return Reply(200, places.assets[name], CONTENT_TYPES[Path(name).suffix], FILE_HEADERS)
 
 
-async def to_application(_: PgoPlaces, __: Call[None, None]) -> Reply:
+async def to_application(_: PgoPlaces, call: Call[None, None]) -> Reply:
     """PGO's application links here to sign in and out, which a proxy does where there is one."""
-    return Reply(302, headers={"Location": WEB_APPLICATION})
+    return Reply(302, headers={"Location": f"{call.head.prefix}{WEB_APPLICATION}"})
 
 
 def pgo_places_dialect(places: PgoPlaces, gate: Gate) -> Dialect:

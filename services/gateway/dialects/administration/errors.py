@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.gateway.http.binding import BindingFailed
 from services.gateway.http.call import PROBLEM, Reply
-from services.gateway.http.faults import MethodNotAllowed
+from services.gateway.http.faults import MethodNotAllowed, retry_headers
 from services.gateway.http.routes import status_of
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 from shared.observability.tracing import current_correlation_id
@@ -71,8 +71,7 @@ def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
         correlation_id=current_correlation_id(),
         errors=_faults(error),
     )
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
-    return Reply(status, problem.model_dump_json().encode(), PROBLEM, headers)
+    return Reply(status, problem.model_dump_json().encode(), PROBLEM, retry_headers(error))
 
 
 def _faults(error: BusbarError) -> list[Fault]:

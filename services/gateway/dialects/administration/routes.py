@@ -25,7 +25,7 @@ from services.gateway.dialects.administration.schemas import (
 from services.gateway.dialects.administration.service import Administration
 from services.gateway.http.bodies import Body, JsonBody, NoBody
 from services.gateway.http.call import Call, Reply
-from services.gateway.http.routes import Answer, NoQuery, Query, QueryModel, Route, plain_route
+from services.gateway.http.routes import RETRY_AFTER, Answer, NoQuery, Query, QueryModel, Route, plain_route
 from shared.identity.documents import (
     AccountDocument,
     AuditDocument,
@@ -56,7 +56,7 @@ _NOTHING = Answer(404, "There is nothing of that name within reach.", _PROBLEM, 
 _CONFLICT = Answer(409, "The name is taken, or the state forbids it.", _PROBLEM, Problem)
 _TOO_LARGE = Answer(413, "The body is too large.", _PROBLEM, Problem)
 _NO_JSON = Answer(415, "The body is not labelled as JSON.", _PROBLEM, Problem)
-_LATER = Answer(503, "Something is away.", _PROBLEM, Problem, headers={"Retry-After": "After how many seconds."})
+_LATER = Answer(503, "Something is away.", _PROBLEM, Problem, headers=RETRY_AFTER)
 _ALWAYS = (_NO_ONE, _FORBIDDEN, _LATER)
 _GONE = Answer(204, "Done.")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from services.gateway.dialects.compute_jobs.schemas import Failure
 from services.gateway.http.binding import BindingFailed
 from services.gateway.http.call import Reply, json_reply
-from services.gateway.http.faults import MethodNotAllowed, UnknownPath
+from services.gateway.http.faults import MethodNotAllowed, UnknownPath, retry_headers
 from services.gateway.http.routes import status_of
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 from shared.observability.tracing import current_correlation_id
@@ -45,8 +45,7 @@ FIXED_TEXTS: Mapping[str, str] = {
 def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
     """The reply for an error; ``statuses`` overrules the usual ones."""
     status = status_of(error, {**STATUSES, **statuses})
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
-    return json_reply(Failure(errors=_texts(error, status)), status=status).with_headers(headers)
+    return json_reply(Failure(errors=_texts(error, status)), status=status).with_headers(retry_headers(error))
 
 
 def _texts(error: BusbarError, status: int) -> list[str]:

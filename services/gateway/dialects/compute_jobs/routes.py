@@ -7,7 +7,7 @@ from typing import Any
 from services.gateway.dialects.compute_jobs import handlers
 from services.gateway.dialects.compute_jobs.schemas import Done, Failure, ProfileResponse
 from services.gateway.dialects.compute_jobs.service import ComputeJobs
-from services.gateway.http.routes import Answer, Route, plain_route
+from services.gateway.http.routes import RETRY_AFTER, Answer, Route, plain_route
 
 USER, DOCUMENTATION = "User", "Documentation"
 TAGS = (
@@ -27,9 +27,9 @@ _RATE = {
 }
 _REFUSED = (
     Answer(403, "No valid key, or one without the scope: the text names it.", _JSON, Failure),
-    Answer(429, "Too many requests.", _JSON, Failure, headers={"Retry-After": "After how many seconds."}),
+    Answer(429, "Too many requests.", _JSON, Failure, headers=RETRY_AFTER),
     Answer(500, "A fault of the server.", _JSON, Failure),
-    Answer(503, "Something is away.", _JSON, Failure, headers={"Retry-After": "After how many seconds."}),
+    Answer(503, "Something is away.", _JSON, Failure, headers=RETRY_AFTER),
 )
 
 # Any: routes differ in their queries and bodies.

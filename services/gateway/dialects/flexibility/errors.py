@@ -10,7 +10,7 @@ from services.gateway.dialects.flexibility.validation import Invalid
 from services.gateway.dialects.flexibility.wire import mapping_reply, object_reply
 from services.gateway.http.binding import BodyTooLarge
 from services.gateway.http.call import Reply
-from services.gateway.http.faults import InternalError, MethodNotAllowed
+from services.gateway.http.faults import InternalError, MethodNotAllowed, retry_headers
 from shared.errors import BusbarError, DependencyUnavailable, InvalidInput, NotFound
 
 # Clients compare these two with what FlexMeasures says.
@@ -54,7 +54,7 @@ def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:
         return object_reply(StatedAnswer(message=UNAUTHENTICATED_TEXT, status="UNAUTHORIZED"), status=401)
     if isinstance(error, DependencyUnavailable):
         reply = object_reply(StatedAnswer(message=error.message, status="ERROR"), status=503)
-        return reply.with_headers({"Retry-After": str(error.retry_after_s)})
+        return reply.with_headers(retry_headers(error))
     if rejected := _REJECTED.get(type(error)):
         status, code = rejected
         message = FORBIDDEN_TEXT if status == 403 else error.message

@@ -43,7 +43,7 @@ from services.gateway.dialects.flexibility.schemas import (
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import CONTENT_TYPE, object_reply
 from services.gateway.http.call import Call, Reply
-from services.gateway.http.routes import Answer, NoQuery, Route, plain_route
+from services.gateway.http.routes import RETRY_AFTER, Answer, NoQuery, Route, plain_route
 
 ENTRANCE, ACCOUNTS, USERS = "Entrance", "Accounts", "Users"
 TAGS = (
@@ -64,11 +64,9 @@ _LATER = Answer(
     "Something that is needed is away; try again.",
     CONTENT_TYPE,
     StatedAnswer,
-    headers={"Retry-After": "After how many seconds."},
+    headers=RETRY_AFTER,
 )
-_TOO_OFTEN = Answer(
-    429, "Too many requests.", CONTENT_TYPE, RejectedAnswer, headers={"Retry-After": "After how many seconds."}
-)
+_TOO_OFTEN = Answer(429, "Too many requests.", CONTENT_TYPE, RejectedAnswer, headers=RETRY_AFTER)
 _USUAL = (
     _answer(401, "No valid credential.", StatedAnswer),
     _answer(403, "The credential does not reach so far.", RejectedAnswer),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from services.gateway.http.binding import VALIDATION_TITLE, BindingFailed
 from services.gateway.http.call import PROBLEM, Reply
 from services.gateway.http.current_path import current_path
+from services.gateway.http.faults import retry_headers
 from services.gateway.http.routes import status_of
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 from shared.observability.tracing import current_correlation_id
@@ -81,7 +82,6 @@ def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
     """The problem document for an error; ``statuses`` overrules the usual ones."""
     status = status_of(error, {**STATUSES, **statuses})
     kind = _KINDS[status]
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
     problem = Problem(
         type=kind.type,
         title=kind.title,
@@ -92,7 +92,7 @@ def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
         errors=_errors(error) if status == 400 else None,
     )
     body = problem.model_dump_json(exclude_none=True).encode("utf-8", "replace")
-    return Reply(status, body, PROBLEM, headers)
+    return Reply(status, body, PROBLEM, retry_headers(error))
 
 
 def _errors(error: BusbarError) -> dict[str, list[str]]:

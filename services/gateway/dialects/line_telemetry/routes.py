@@ -19,7 +19,7 @@ from services.gateway.dialects.line_telemetry.clients import ROOT, ClientAdminis
 from services.gateway.dialects.line_telemetry.errors import Problem
 from services.gateway.dialects.line_telemetry.optional_json import OptionalJsonBody
 from services.gateway.http.bodies import Body, JsonBody, NoBody
-from services.gateway.http.routes import Answer, NoQuery, Route, plain_route
+from services.gateway.http.routes import RETRY_AFTER, Answer, NoQuery, Route, plain_route
 
 CLIENTS, DOCUMENTS = "Clients", "Documents"
 TAGS = (
@@ -45,7 +45,7 @@ _REFUSED = (
         headers={"WWW-Authenticate": "Bearer, and whether one was sent."},
     ),
     _problem(403, "The caller is no platform_admin."),
-    Answer(503, "Try again.", _PROBLEM, Problem, headers={"Retry-After": "After how many seconds."}),
+    Answer(503, "Try again.", _PROBLEM, Problem, headers=RETRY_AFTER),
 )
 _WRONG = (
     _problem(400, "The request does not have the form described here."),

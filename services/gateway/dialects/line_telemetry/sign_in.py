@@ -28,7 +28,7 @@ from services.gateway.dialects.line_telemetry.token_errors import (
 from services.gateway.dialects.line_telemetry.token_form import TokenForm, token_request
 from services.gateway.http.bodies import NoBody
 from services.gateway.http.call import Call, Reply, json_reply
-from services.gateway.http.routes import Answer, Dialect, NoQuery, Route
+from services.gateway.http.routes import RETRY_AFTER, Answer, Dialect, NoQuery, Route
 from shared.identity.principals import PRODUCTION
 
 SIGN_IN = "Sign-in"
@@ -151,8 +151,8 @@ _REFUSALS = (
     Answer(400, "The form or the scope is wrong.", _JSON, TokenErrorBody),
     Answer(401, "The client or its secret is not valid.", _JSON, TokenErrorBody),
     Answer(404, "There is no such tenant or policy.", _JSON, TokenErrorBody),
-    Answer(429, "Too many attempts.", _JSON, TokenErrorBody, headers={"Retry-After": "After how many seconds."}),
-    Answer(503, "Try again.", _JSON, TokenErrorBody, headers={"Retry-After": "After how many seconds."}),
+    Answer(429, "Too many attempts.", _JSON, TokenErrorBody, headers=RETRY_AFTER),
+    Answer(503, "Try again.", _JSON, TokenErrorBody, headers=RETRY_AFTER),
 )
 _UNKNOWN = (_REFUSALS[2],)
 _AUTHORITY = "/{tenant}/{policy}"

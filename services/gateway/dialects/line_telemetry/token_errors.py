@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field
 
 from services.gateway.http.call import JSON, Reply
+from services.gateway.http.faults import retry_headers
 from services.gateway.http.routes import status_of
 from shared.errors import BusbarError, DependencyUnavailable, InvalidInput
 from shared.observability.tracing import current_correlation_id
@@ -90,14 +91,12 @@ _STATUSES: Mapping[str, int] = {
 
 def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
     """The reply for an error."""
-    headers = dict(NO_STORE)
+    headers = NO_STORE | retry_headers(error)
     if isinstance(error, TokenRefused):
         if isinstance(error, InvalidClient) and error.used_basic:
             headers["WWW-Authenticate"] = 'Basic realm="token"'
         return _reply(error.status, error.error, error.message, headers)
     status = status_of(error, {**_STATUSES, **statuses})
-    if isinstance(error, DependencyUnavailable):
-        headers["Retry-After"] = str(error.retry_after_s)
     if status >= 500 and not isinstance(error, DependencyUnavailable):
         return _reply(status, "server_error", "Something went wrong inside the server.", headers)
     return _reply(
