@@ -11,6 +11,7 @@ from shared.errors import BusbarError
 from shared.process import open_process
 from shared.settings import Settings
 from tests.integration.gateway.conftest import Served, serving
+from tests.unit.gateway.http.streams import part
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,6 +86,21 @@ async def test_a_path_prefix_is_stripped_and_not_required(database_url: str) -> 
         await served.load("n")
         for prefix in ("", "/opfsolver", "/OPFSolver"):
             assert (await served.call("GET", f"{prefix}/api/server")).json["networks"] == ["n"]
+
+
+async def test_who_comes_by_the_path_prefix_is_led_to_places_under_it(database_url: str) -> None:
+    async with serving(database_url, path_base="/opfsolver") as served:
+        for prefix in ("", "/opfsolver", "/OPFSolver"):
+            for path, place in (("/swagger", "/swagger/index.html"), ("/.auth/sign-in", "/index_webapp.html")):
+                got = await served.call("GET", prefix + path)
+                assert (got.status, got.headers["Location"]) == (302, prefix + place)
+                assert (await served.call("GET", got.headers["Location"])).status == 200
+            for kind in ("json", "cim"):
+                document = (await served.call("GET", f"{prefix}/swagger/v1_{kind}/swagger.json")).json
+                # Where it names none, Swagger UI calls the root of the origin.
+                assert document.get("servers") == ([{"url": prefix}] if prefix else None)
+        loaded = await served.form("/opfsolver/api/networks/n", part("networkDescription", "{}", "n.json"))
+        assert (loaded.status, loaded.headers["Location"]) == (201, "/api/networks/n")
 
 
 async def test_an_open_network_is_refused_at_the_start(database_url: str) -> None:

@@ -111,6 +111,12 @@ def test_a_prefix_may_have_several_segments() -> None:
     assert parse_target("/grid/tools/api").without_prefix(parse_prefix("grid/Tools/")).segments == ("api",)
 
 
+def test_a_target_knows_the_prefix_that_was_taken_off_as_the_client_wrote_it() -> None:
+    prefix = parse_prefix("/grid tools/opf")
+    assert parse_target("/Grid%20Tools/OPF/swagger").without_prefix(prefix).prefix == "/Grid%20Tools/OPF"
+    assert parse_target("/swagger").without_prefix(prefix).prefix == ""
+
+
 def test_a_path_is_encoded_anew_for_location_headers() -> None:
     assert parse_target("/api/networks/a%20(b)/").path == "/api/networks/a%20%28b%29/"
 
