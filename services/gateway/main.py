@@ -81,7 +81,7 @@ class Gateway:
         self._quotas = Quotas(NAMED_QUOTAS[settings.pgo_default_quotas], settings.pgo_quotas_file)
         self.session_expiry = SessionExpiry(process.database, self._quotas, every_s=settings.pgo_sweep_interval_s)
         self._solution_watch = SolutionWatch(process.database, process.bus)
-        self.hub = Connections(self._solution_watch, most=settings.hub_max_connections)
+        self.hub = Connections(self._solution_watch, self.auth.hub, most=settings.hub_max_connections)
         self.housekeeping = Housekeeping(process.database)
         self._health_pages = HealthPages(process.health)
         self._tls = (

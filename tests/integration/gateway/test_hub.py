@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientSession, WSServerHandshakeError
 from sqlalchemy import select, update
 
 from services.gateway.main import Gateway
@@ -22,142 +20,26 @@ from shared.settings import Settings
 from tests.integration.gateway.conftest import Served, serving
 from tests.support.databases import TestDatabases
 from tests.support.eventually import eventually
+from tests.support.hub import END, HELLO, TRANSPORTS, HubClient, connected_to, joined_to, negotiate
 from tests.support.principals import SECRET, make_account, make_key, make_user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
-END = "\x1e"
-HELLO = '{"protocol":"json","version":1}'
-
-
-class HubClient:
-    """A client of the hub as raw as the protocol; frames are kept as they come."""
-
-    def __init__(
-        self, http: ClientSession, url: str, transport: str, headers: dict[str, str], token: str | None
-    ) -> None:
-        self.http, self.transport, self.headers = http, transport, headers
-        self.where = url if token is None else f"{url}?id={token}"
-        self.frames: list[Any] = []
-        self.is_over = False
-        self._socket: Any = None
-        self._ready = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._calls = 0
-
-    async def open(self) -> None:
-        if self.transport == "WebSockets":
-            self._socket = await self.http.ws_connect(self.where, headers=self.headers)
-            self._ready.set()
-        reader = {
-            "WebSockets": self._read_socket,
-            "ServerSentEvents": self._read_events,
-            "LongPolling": self._read_polls,
-        }
-        self._task = asyncio.create_task(reader[self.transport]())
-        await asyncio.wait_for(self._ready.wait(), 10)
-
-    async def close(self) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        if self._socket is not None:
-            await self._socket.close()
-
-    async def send(self, *frames: str) -> None:
-        text = "".join(frame + END for frame in frames)
-        if self._socket is not None:
-            await self._socket.send_str(text)
-            return
-        async with self.http.post(self.where, data=text.encode(), headers=self.headers) as answer:
-            assert answer.status == 200
-
-    async def greet(self) -> None:
-        await self.send(HELLO)
-        await eventually(lambda: {} in self.frames)
-
-    async def call(self, target: str, *arguments: object) -> Any:
-        self._calls += 1
-        name = str(self._calls)
-        await self.send(json.dumps({"type": 1, "target": target, "arguments": arguments, "invocationId": name}))
-        return await eventually(
-            lambda: next((frame for frame in self.frames if frame.get("invocationId") == name), None)
-        )
-
-    @property
-    def statuses(self) -> list[Any]:
-        told = [frame for frame in self.frames if frame.get("target") == "newSolutionStatus"]
-        assert all(len(frame["arguments"]) == 1 and isinstance(frame["arguments"][0], str) for frame in told)
-        return [json.loads(frame["arguments"][0]) for frame in told]
-
-    def _take(self, text: str) -> None:
-        self.frames += [json.loads(frame) for frame in text.split(END) if frame]
-
-    async def _read_socket(self) -> None:
-        async for message in self._socket:
-            assert message.type is WSMsgType.TEXT
-            self._take(message.data)
-        self.is_over = True
-
-    async def _read_events(self) -> None:
-        headers = self.headers | {"Accept": "text/event-stream"}
-        async with self.http.get(self.where, headers=headers, timeout=ClientTimeout()) as answer:
-            assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
-            self._ready.set()
-            async for line in answer.content:
-                if line.startswith(b"data: "):
-                    self._take(line[6:].decode().strip("\r\n"))
-        self.is_over = True
-
-    async def _read_polls(self) -> None:
-        while True:
-            async with self.http.get(self.where, headers=self.headers) as answer:
-                if answer.status != 200:
-                    self.is_over = True
-                    return
-                self._take(await answer.text())
-                self._ready.set()
 
 
 def hub_url(gateway: Gateway, path: str = "") -> str:
     return f"http://127.0.0.1:{gateway.port}/solutionStatusHub{path}"
 
 
-async def negotiate(http: ClientSession, gateway: Gateway, headers: dict[str, str] | None = None) -> Any:
-    async with http.post(hub_url(gateway, "/negotiate?negotiateVersion=1"), headers=headers) as answer:
-        assert answer.status == 200
-        return await answer.json()
+def connected(
+    served: Served, transport: str = "WebSockets", *, gateway: Gateway | None = None, **how: Any
+) -> AbstractAsyncContextManager[HubClient]:
+    return connected_to(hub_url(gateway or served.gateway), transport, **how)
 
 
-@asynccontextmanager
-async def connected(
-    served: Served,
-    transport: str = "WebSockets",
-    *,
-    gateway: Gateway | None = None,
-    headers: dict[str, str] | None = None,
-    negotiated: bool = True,
-) -> AsyncIterator[HubClient]:
-    async with ClientSession(timeout=ClientTimeout(60)) as http:
-        at, given = gateway or served.gateway, headers or {}
-        token = (await negotiate(http, at, given))["connectionToken"] if negotiated else None
-        client = HubClient(http, hub_url(at), transport, given, token)
-        await client.open()
-        try:
-            yield client
-        finally:
-            await client.close()
-
-
-@asynccontextmanager
-async def joined(
-    served: Served, session_id: str, transport: str = "WebSockets", **kwargs: Any
-) -> AsyncIterator[HubClient]:
-    async with connected(served, transport, **kwargs) as client:
-        await client.greet()
-        assert await client.call("AddToGroup", session_id) == {"type": 3, "invocationId": "1", "result": None}
-        yield client
+def joined(
+    served: Served, session_id: str, transport: str = "WebSockets", *, gateway: Gateway | None = None, **how: Any
+) -> AbstractAsyncContextManager[HubClient]:
+    return joined_to(hub_url(gateway or served.gateway), session_id, transport, **how)
 
 
 async def started(served: Served, session_id: str = "s", *, headers: dict[str, str] | None = None) -> UUID:
@@ -498,7 +380,7 @@ async def test_in_authenticated_mode_a_credential_in_header_or_query_is_needed(d
             got = await served.call("POST", "/solutionStatusHub/negotiate?negotiateVersion=1", headers=headers)
             assert got.status == 401
         async with ClientSession() as http:
-            token = (await negotiate(http, served.gateway, right))["connectionToken"]
+            token = (await negotiate(http, hub_url(served.gateway), right))["connectionToken"]
             where = hub_url(served.gateway, f"?id={token}")
             for query, status in (("", 401), ("&access_token=x", 401), (f"&access_token={keys[1]}", 404)):
                 with pytest.raises(WSServerHandshakeError) as refused:

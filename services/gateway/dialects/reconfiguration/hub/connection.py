@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from services.gateway import metrics
-from services.gateway.auth.identity import Identity
+from services.gateway.auth.identity import Identity, RequestHead
 from services.gateway.dialects.reconfiguration.hub.protocol import (
     HANDSHAKE_DONE,
     PING_FRAME,
@@ -53,14 +53,24 @@ class _Waiting:
 
 
 class HubConnection:
-    """A connection. ``identity`` is that of the request that attached its transport; before, of the one that negotiated."""
+    """A connection. ``identity`` is that of the request that attached its transport; before, of the one that negotiated.
+
+    ``head`` is of the newest request of its client, whose credential has to stay valid as long as the connection lasts.
+    """
 
     def __init__(
-        self, connection_id: str, token: str, identity: Identity, groups: Groups, now: Callable[[], float]
+        self,
+        connection_id: str,
+        token: str,
+        identity: Identity,
+        head: RequestHead,
+        groups: Groups,
+        now: Callable[[], float],
     ) -> None:
         self.connection_id = connection_id
         self.token = token
         self.identity = identity
+        self.head = head
         self.transport: Transport | None = None
         self.session_ids: set[str] = set()
         self.is_closed = False

@@ -1,6 +1,6 @@
 """All connections of this process, found by the secret token that negotiation gave out: made, attached, kept alive, ended.
 
-A token is known to the process that gave it out alone. Behind several gateways a client has to reach the same one again, or skip
+None outlives the credential of its client: each is shown to the gate again and again, as if it were a new request. A token is known to the process that gave it out alone. Behind several gateways a client has to reach the same one again, or skip
 negotiation and use WebSockets.
 """
 
@@ -13,12 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.gateway import metrics
-from services.gateway.auth.identity import Identity
+from services.gateway.auth.gate import Gate, Needs, Refused
+from services.gateway.auth.identity import Identity, RequestHead
 from services.gateway.dialects.reconfiguration.hub.connection import Groups, HubConnection, Transport
+from services.gateway.http.routes import READ
 from shared.background import BackgroundLoop
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 
 STOPS_WITHIN_S = 0.5
+# Whoever may read what solutions are worth may listen, which takes more than GETs.
+LISTENERS = frozenset({"reconfiguration", READ})
 
 
 class ConnectionIdMissing(InvalidInput):
@@ -63,6 +67,8 @@ class Timing:
     ping_every_s: float = 12.0
     silence_s: float = 30.0
     look_every_s: float = 0.5
+    # The gate believes for 2 s what it has found: with that a revocation ends connections well within 5 s.
+    admit_every_s: float = 1.0
 
 
 class Connections:
@@ -71,12 +77,14 @@ class Connections:
     def __init__(
         self,
         groups: Groups,
+        gate: Gate,
         *,
         most: int,
         timing: Timing | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._groups = groups
+        self._gate = gate
         self._most = most
         self._timing = timing or Timing()
         self._now = now
@@ -84,10 +92,12 @@ class Connections:
         self._is_stopping = False
         self._emptied = asyncio.Event()
         self._loop = BackgroundLoop("hub connections", self.look, every_s=self._timing.look_every_s)
+        self._admission = BackgroundLoop("hub credentials", self.admit_again, every_s=self._timing.admit_every_s)
 
     def start(self) -> None:
-        """Begin to keep connections alive."""
+        """Begin to keep connections alive, and to look after their credentials."""
         self._loop.start()
+        self._admission.start()
 
     async def stop(self, *, within_s: float) -> None:
         """Send every client away, to another process or to this one when it is back."""
@@ -104,8 +114,9 @@ class Connections:
         except TimeoutError:
             pass  # a client that does not take its goodbye finds out when the server closes
         await self._loop.stop(within_s=STOPS_WITHIN_S)
+        await self._admission.stop(within_s=STOPS_WITHIN_S)
 
-    def make(self, identity: Identity, *, has_token: bool) -> HubConnection:
+    def make(self, identity: Identity, head: RequestHead, *, has_token: bool) -> HubConnection:
         """A new connection, to which no transport is attached yet; without a token of its own its id serves as one.
 
         Raises:
@@ -115,12 +126,12 @@ class Connections:
             raise DependencyUnavailable("There is no room for another connection now; try again.", retry_after_s=2)
         connection_id = secrets.token_urlsafe(16)
         token = secrets.token_urlsafe(24) if has_token else connection_id
-        made = self._by_token[token] = HubConnection(connection_id, token, identity, self._groups, self._now)
+        made = self._by_token[token] = HubConnection(connection_id, token, identity, head, self._groups, self._now)
         self._count()
         return made
 
-    def find(self, token: str | None, identity: Identity) -> HubConnection:
-        """A connection of the caller.
+    def find(self, token: str | None, identity: Identity, head: RequestHead) -> HubConnection:
+        """A connection of the caller, whose credential counts from now on: clients of long polls renew theirs under way.
 
         Raises:
             ConnectionIdMissing, UnknownConnection: as their names say.
@@ -130,6 +141,7 @@ class Connections:
         found = self._by_token.get(token)
         if found is None or not _may_use(identity, found.identity):
             raise UnknownConnection
+        found.head = head
         return found
 
     def attach(self, connection: HubConnection, identity: Identity, transport: Transport) -> None:
@@ -171,6 +183,27 @@ class Connections:
                 connection.close("silent", error="The client has been silent for too long.", allow_reconnect=True)
             elif now - connection.taken_at > timing.ping_every_s:
                 connection.ping()
+
+    async def admit_again(self) -> None:
+        """End connections whose client would not be let in any more, or as somebody else.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now, which is no reason to end any.
+        """
+        for connection in list(self._by_token.values()):
+            await asyncio.sleep(0)  # what the gate remembers takes no wait, and there may be thousands
+            if connection.is_closed or connection.identity.kind == "open":
+                continue
+            head = connection.head
+            if not await self._is_let_in(head, connection.identity) and connection.head is head:
+                connection.close("credential", error="The credential is not valid any longer.", allow_reconnect=True)
+
+    async def _is_let_in(self, head: RequestHead, identity: Identity) -> bool:
+        try:
+            admission = await self._gate.admit(head, Needs(is_public=False, any_scope=LISTENERS))
+        except Refused:
+            return False
+        return _may_use(admission.identity, identity)
 
     def _count(self) -> None:
         counts: dict[str, int] = dict.fromkeys(("none", "WebSockets", "ServerSentEvents", "LongPolling"), 0)

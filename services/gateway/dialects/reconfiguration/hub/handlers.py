@@ -33,7 +33,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 async def negotiate(hub: Connections, call: Call[NegotiateQuery, None]) -> Reply:
     """Make a connection. Version 0 knows no token: the id alone names the connection."""
     version = min(call.query.negotiateVersion, 1)
-    made = hub.make(call.identity, has_token=version == 1)
+    made = hub.make(call.identity, call.head, has_token=version == 1)
     told = Negotiated(
         negotiateVersion=version,
         connectionId=made.connection_id,
@@ -50,10 +50,12 @@ async def connect(hub: Connections, call: Call[ConnectionQuery, None]) -> Reply:
     headers, token = call.head.headers, call.query.id
     if headers.get("Upgrade", "").lower() == "websocket":
         # A client may skip negotiation, as there is nothing to choose.
-        connection = hub.find(token, call.identity) if token else hub.make(call.identity, has_token=True)
+        connection = (
+            hub.find(token, call.identity, call.head) if token else hub.make(call.identity, call.head, has_token=True)
+        )
         hub.attach(connection, call.identity, "WebSockets")
         return Reply(101, WebSocketUpgrade(partial(_carry_socket, hub, connection), MAX_MESSAGE_BYTES))
-    connection = hub.find(token, call.identity)
+    connection = hub.find(token, call.identity, call.head)
     if "text/event-stream" in headers.get("Accept", "").lower():
         hub.attach(connection, call.identity, "ServerSentEvents")
         return Reply(200, EventStream(partial(_carry_events, hub, connection)))
@@ -67,7 +69,7 @@ async def connect(hub: Connections, call: Call[ConnectionQuery, None]) -> Reply:
 
 async def send(hub: Connections, call: Call[ConnectionQuery, str]) -> Reply:
     """Take frames of a client whose transport carries them one way only."""
-    connection = hub.find(call.query.id, call.identity)
+    connection = hub.find(call.query.id, call.identity, call.head)
     if connection.transport == "WebSockets":
         raise NotReceiving("A WebSocket carries both ways.")
     if connection.is_closed:
@@ -80,7 +82,7 @@ async def disconnect(hub: Connections, call: Call[ConnectionQuery, None]) -> Rep
     """End a connection."""
     if not call.query.id:
         raise ConnectionIdMissing
-    hub.remove(hub.find(call.query.id, call.identity))
+    hub.remove(hub.find(call.query.id, call.identity, call.head))
     return Reply(202)
 
 

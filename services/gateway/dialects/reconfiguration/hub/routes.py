@@ -7,17 +7,19 @@ from typing import Any
 from services.gateway.auth.gate import Gate
 from services.gateway.dialects.reconfiguration.errors import reply_to_error
 from services.gateway.dialects.reconfiguration.hub import handlers
-from services.gateway.dialects.reconfiguration.hub.connections import AlreadyAttached, Connections, NotReceiving
+from services.gateway.dialects.reconfiguration.hub.connections import (
+    LISTENERS,
+    AlreadyAttached,
+    Connections,
+    NotReceiving,
+)
 from services.gateway.dialects.reconfiguration.hub.schemas import ConnectionQuery, NegotiateQuery
 from services.gateway.http.bodies import NoBody, TextBody
-from services.gateway.http.routes import READ, Dialect, QueryModel, Route
+from services.gateway.http.routes import Dialect, QueryModel, Route
 
 PATH = "/solutionStatusHub"
 SCOPE = "reconfiguration"
 STATUSES = {AlreadyAttached.code: 409, NotReceiving.code: 405}
-
-# Whoever may read what solutions are worth may listen, which takes more than GETs.
-_LISTENERS = frozenset({SCOPE, READ})
 
 # Any: routes differ in their queries and bodies.
 ROUTES: tuple[Route[Connections, Any, Any], ...] = (
@@ -30,7 +32,7 @@ ROUTES: tuple[Route[Connections, Any, Any], ...] = (
         "Make a connection",
         "Hub",
         (),
-        any_scope=_LISTENERS,
+        any_scope=LISTENERS,
     ),
     Route(
         "GET",
@@ -42,7 +44,7 @@ ROUTES: tuple[Route[Connections, Any, Any], ...] = (
         "Hub",
         (),
         statuses=STATUSES,
-        any_scope=_LISTENERS,
+        any_scope=LISTENERS,
     ),
     Route(
         "POST",
@@ -54,7 +56,7 @@ ROUTES: tuple[Route[Connections, Any, Any], ...] = (
         "Hub",
         (),
         statuses=STATUSES,
-        any_scope=_LISTENERS,
+        any_scope=LISTENERS,
     ),
     Route(
         "DELETE",
@@ -65,7 +67,7 @@ ROUTES: tuple[Route[Connections, Any, Any], ...] = (
         "Disconnect",
         "Hub",
         (),
-        any_scope=_LISTENERS,
+        any_scope=LISTENERS,
     ),
 )
 

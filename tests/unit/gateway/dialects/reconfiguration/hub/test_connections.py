@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.auth.identity import Identity
+from services.gateway.auth.gate import Admission, Needs, Unauthenticated
+from services.gateway.auth.identity import Identity, RequestHead
 from services.gateway.dialects.reconfiguration.hub.connection import MOST_FRAMES, MOST_GROUPS, HubConnection
 from services.gateway.dialects.reconfiguration.hub.connections import (
     AlreadyAttached,
@@ -24,6 +25,7 @@ ANN = Identity(AccountId(UUID(int=1)), "user:1", "user")
 BOB = replace(ANN, subject="user:2")
 ELSEWHERE = replace(ANN, account_id=AccountId(UUID(int=2)))
 OPEN = replace(ANN, subject="commonUser", kind="open")
+HEAD = RequestHead("GET", "/solutionStatusHub", "", {}, "localhost", "", is_secure=False)
 HELLO = '{"protocol":"json","version":1}\x1e'
 
 
@@ -38,14 +40,36 @@ class Groups:
         self.members.remove((member.identity.subject, session_id))
 
 
+class Gate:
+    """Lets in whoever is listed, by the header that a head has."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Identity] = {}
+        self.is_away = False
+
+    async def admit(self, head: RequestHead, needs: Needs) -> Admission:
+        assert needs == Needs(is_public=False, any_scope=frozenset({"read", "reconfiguration"}))
+        if self.is_away:
+            raise DependencyUnavailable("the database is away")
+        identity = self.known.get(head.headers["Authorization"])
+        if identity is None:
+            raise Unauthenticated("not valid", is_missing=False)
+        return Admission(identity)
+
+
+def head_of(credential: str) -> RequestHead:
+    return replace(HEAD, headers={"Authorization": credential})
+
+
 class World:
     def __init__(self, most: int = 10) -> None:
         self.seconds = 1000.0
         self.groups = Groups()
-        self.table = Connections(self.groups, most=most, timing=Timing(), now=lambda: self.seconds)
+        self.gate = Gate()
+        self.table = Connections(self.groups, self.gate, most=most, timing=Timing(), now=lambda: self.seconds)
 
     async def attached(self, identity: Identity = ANN, *, greets: bool = True) -> HubConnection:
-        made = self.table.make(identity, has_token=True)
+        made = self.table.make(identity, HEAD, has_token=True)
         self.table.attach(made, identity, "LongPolling")
         if greets:
             await made.receive(HELLO)
@@ -204,33 +228,86 @@ async def test_a_ping_of_the_client_keeps_it(world: World) -> None:
 
 
 async def test_what_is_never_attached_or_never_greets_makes_room(world: World) -> None:
-    idle = world.table.make(ANN, has_token=True)
+    idle = world.table.make(ANN, HEAD, has_token=True)
     silent = await world.attached(greets=False)
     await world.after(15.5)
     with pytest.raises(UnknownConnection):
-        world.table.find(idle.token, ANN)
+        world.table.find(idle.token, ANN, HEAD)
     await world.after(15)
     assert silent.is_closed
+
+
+# ------------------------------------------------------------------ credentials
+
+
+async def test_a_connection_ends_with_its_credential(world: World) -> None:
+    world.gate.known = {"a": ANN, "b": BOB}
+    ended, kept = (
+        world.table.make(identity, head_of(credential), has_token=True)
+        for identity, credential in ((ANN, "a"), (BOB, "b"))
+    )
+    for connection in (ended, kept):
+        world.table.attach(connection, connection.identity, "WebSockets")
+        await connection.receive(HELLO + call("AddToGroup", "s", invocation_id=None))
+        connection.take_waiting()
+    await world.table.admit_again()
+    assert not ended.is_closed
+    del world.gate.known["a"]
+    await world.table.admit_again()
+    assert frames(ended.take_waiting()) == [
+        {"type": 7, "error": "The credential is not valid any longer.", "allowReconnect": True}
+    ]
+    assert (ended.is_closed, kept.is_closed) == (True, False)
+    assert world.groups.members == [("user:2", "s")]
+
+
+async def test_a_credential_that_is_somebody_elses_now_ends_the_connection(world: World) -> None:
+    made = world.table.make(ANN, head_of("a"), has_token=True)
+    world.gate.known = {"a": BOB}
+    await world.table.admit_again()
+    assert made.is_closed
+
+
+async def test_the_credential_of_the_newest_request_counts(world: World) -> None:
+    world.gate.known = {"new": ANN}
+    made = world.table.make(ANN, head_of("old"), has_token=True)
+    assert world.table.find(made.token, ANN, head_of("new")) is made
+    await world.table.admit_again()
+    assert not made.is_closed
+
+
+async def test_a_gate_that_cannot_tell_ends_no_connection(world: World) -> None:
+    made = world.table.make(ANN, head_of("a"), has_token=True)
+    world.gate.is_away = True
+    with pytest.raises(DependencyUnavailable):
+        await world.table.admit_again()
+    assert not made.is_closed
+
+
+async def test_in_open_mode_there_is_no_credential_to_end(world: World) -> None:
+    made = world.table.make(OPEN, HEAD, has_token=True)
+    await world.table.admit_again()
+    assert not made.is_closed
 
 
 # ------------------------------------------------------------------ whose they are
 
 
 async def test_connections_are_found_by_their_token_and_only_by_whose_they_are(world: World) -> None:
-    made = world.table.make(ANN, has_token=True)
+    made = world.table.make(ANN, HEAD, has_token=True)
     assert made.token != made.connection_id
-    assert world.table.find(made.token, ANN) is made
+    assert world.table.find(made.token, ANN, HEAD) is made
     for token, identity in ((made.connection_id, ANN), ("", ELSEWHERE), (made.token, BOB), (made.token, ELSEWHERE)):
         with pytest.raises((UnknownConnection, ConnectionIdMissing)):
-            world.table.find(token, identity)
-    plain = world.table.make(ANN, has_token=False)
-    assert world.table.find(plain.connection_id, ANN) is plain
+            world.table.find(token, identity, HEAD)
+    plain = world.table.make(ANN, HEAD, has_token=False)
+    assert world.table.find(plain.connection_id, ANN, HEAD) is plain
 
 
 async def test_in_open_mode_the_cookie_of_the_attaching_request_counts(world: World) -> None:
-    made = world.table.make(OPEN, has_token=True)
+    made = world.table.make(OPEN, HEAD, has_token=True)
     other = replace(OPEN, subject="another")
-    world.table.attach(world.table.find(made.token, other), other, "WebSockets")
+    world.table.attach(world.table.find(made.token, other, HEAD), other, "WebSockets")
     await made.receive(HELLO + call("AddToGroup", "s"))
     assert world.groups.members == [("another", "s")]
 
@@ -243,11 +320,11 @@ async def test_a_second_transport_is_refused(world: World) -> None:
 
 async def test_the_number_of_connections_is_bounded() -> None:
     world = World(most=2)
-    first, _ = world.table.make(ANN, has_token=True), world.table.make(ANN, has_token=True)
+    first, _ = world.table.make(ANN, HEAD, has_token=True), world.table.make(ANN, HEAD, has_token=True)
     with pytest.raises(DependencyUnavailable):
-        world.table.make(ANN, has_token=True)
+        world.table.make(ANN, HEAD, has_token=True)
     world.table.remove(first)
-    world.table.make(ANN, has_token=True)
+    world.table.make(ANN, HEAD, has_token=True)
 
 
 async def test_at_the_end_everybody_is_sent_away_to_come_back_and_nobody_is_let_in(world: World) -> None:
@@ -259,6 +336,6 @@ async def test_at_the_end_everybody_is_sent_away_to_come_back_and_nobody_is_let_
     assert told is not None
     assert frames(told) == [{"type": 7, "allowReconnect": True}]
     with pytest.raises(DependencyUnavailable):
-        world.table.make(ANN, has_token=True)
+        world.table.make(ANN, HEAD, has_token=True)
     world.table.remove(connection)
     await asyncio.wait_for(stopping, 5)
