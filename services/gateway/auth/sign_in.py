@@ -6,18 +6,17 @@ An unknown address costs the same work as a wrong password, and both count again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Protocol
 
 from services.gateway import metrics
-from services.gateway.auth import attempt_store, credential_store
+from services.gateway.auth import credential_store
 from services.gateway.auth.attempts import Attempts, Claimed
 from services.gateway.auth.gate import TooManyRequests
-from services.gateway.auth.identity import NOBODY
+from services.gateway.auth.sign_in_history import SignInHistory
 from services.gateway.auth.tokens import TokenHasher, new_secret
 from shared.clock import Clock
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database, UnitOfWork
@@ -27,9 +26,6 @@ from shared.identity.passwords import MAX_LENGTH
 from shared.identity.principals import Actor, User
 from shared.identity.user_store import SignInRecord
 
-# The audit record's names for a sign-in, by which an address is known to be a user's.
-SIGN_IN_EVENTS = ("user:token:issued", "user:signed-in")
-FAMILIAR_FOR = timedelta(days=30)
 # Attempts at the database at once, of its ten connections; and those that may wait for that.
 AT_ONCE = 3
 MOST_WAITING = 100
@@ -97,6 +93,7 @@ class SignIn:
         self._attempts = attempts
         self._hasher = hasher
         self._clock = clock
+        self._history = SignInHistory(database, clock, "user")
         self.lifetimes = lifetimes
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
@@ -164,8 +161,9 @@ class SignIn:
         self._attempts.refuse_repeated(subject, address)
         async with self._a_place():
             known = await self._find(email.strip())
-            account_id = None if known is None else known.user.account_id
-            claimed = Claimed(subject, address, account_id, self._is_familiar(known, address))
+            user = None if known is None else known.user
+            account_id = None if user is None else user.account_id
+            claimed = Claimed(subject, address, account_id, self._history.is_familiar(user, address))
             attempt = await self._attempts.begin(claimed)
         try:
             # A longer one is nobody's, and would be long work.
@@ -175,7 +173,8 @@ class SignIn:
             await attempt.withdrawn()
             raise
         if known is None or not is_right:
-            await self._record_failure(None if known is None else known.user, address)
+            async with self._places:
+                await self._history.add_failure(user, address)
         if known is None:
             raise UnknownUser(f"User with email '{email[:200]}' does not exist")
         if not is_right:
@@ -202,35 +201,6 @@ class SignIn:
             return None
         async with self._database.reading(EVERY_ACCOUNT) as connection:
             return await user_store.find_sign_in(connection, email)
-
-    def _is_familiar(self, known: SignInRecord | None, address: str) -> Callable[[], Awaitable[bool]]:
-        return partial(self._has_signed_in_from, None if known is None else known.user, address)
-
-    async def _has_signed_in_from(self, user: User | None, address: str) -> bool:
-        if user is None:
-            return False
-        since = self._clock.now() - FAMILIAR_FOR
-        async with self._database.reading(EVERY_ACCOUNT) as connection:
-            return await attempt_store.has_signed_in_from(
-                connection, user.account_id, user.subject, SIGN_IN_EVENTS, address, since
-            )
-
-    async def _record_failure(self, user: User | None, address: str) -> None:
-        """Also for an unknown user, under nobody's account: the operator sees guesses, and they take as long."""
-        account_id, subject, number = (
-            (NOBODY.account_id, "user:unknown", "unknown")
-            if user is None
-            else (user.account_id, user.subject, str(user.number))
-        )
-        async with self._places, self._database.unit_of_work(EVERY_ACCOUNT) as work:
-            await audit.record(
-                work.connection,
-                account_id,
-                "user:sign-in:failed",
-                actor=Actor(subject, address),
-                object_kind="user",
-                object_id=number,
-            )
 
 
 async def _note(work: UnitOfWork, user: User, event: audit.AuditEventName, address: str | None) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
 from uuid import UUID
 
-from services.gateway.auth import attempt_store
 from services.gateway.auth.access_tokens import AccessTokens, IssuedToken, LiveClient
 from services.gateway.auth.attempts import Attempts, Claimed, network_of
 from services.gateway.auth.gate import TooManyRequests
 from services.gateway.auth.rate_limits import RateLimiter, Window
-from services.gateway.auth.sign_in import FAMILIAR_FOR
+from services.gateway.auth.sign_in_history import SignInHistory
 from services.gateway.dialects.line_telemetry.environments import Environment, audience_of
 from services.gateway.dialects.line_telemetry.token_errors import InvalidClient, InvalidScope
 from services.gateway.dialects.line_telemetry.token_form import TokenRequest
@@ -29,8 +26,6 @@ from shared.identity.principals import MAX_ACTIVE_SECRETS, Actor, Client
 TOKENS_PER_MINUTE = Window(60, 60)
 # No client's id is longer; what is longer is refused like any unknown one, and not looked for.
 LONGEST_CLIENT_ID = 200
-# The audit record's name for it, by which an address is known to be a client's.
-ISSUED_EVENT: Final = "client:token:issued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +74,29 @@ class TokenEndpoint:
 
     async def _prove(self, environment: Environment, asked: TokenRequest, address: str) -> tuple[Client, UUID]:
         record = await self._find(asked.client_id)
-        account_id = None if record is None else record.client.account_id
-        claimed = Claimed(
-            f"client:{asked.client_id[:LONGEST_CLIENT_ID]}", address, account_id, self._is_familiar(record, address)
-        )
+        client = None if record is None else record.client
+        account_id = None if client is None else client.account_id
+        history = SignInHistory(self.database, self.clock, "client")
+        subject = f"client:{asked.client_id[:LONGEST_CLIENT_ID]}"
+        claimed = Claimed(subject, address, account_id, history.is_familiar(client, address))
         attempt = await self.attempts.begin(claimed)
         try:
             secret_id = await self._matching_secret(_usable(record, environment), asked.client_secret)
         except DependencyUnavailable:
             await attempt.withdrawn()
             raise
-        if record is None or secret_id is None:
+        if client is None or secret_id is None:
+            await history.add_failure(client, address)
             raise InvalidClient(used_basic=asked.used_basic)
         await attempt.succeeded()
-        return record.client, secret_id
-
-    def _is_familiar(self, record: ClientRecord | None, address: str) -> Callable[[], Awaitable[bool]]:
-        return partial(self._has_come_from, None if record is None else record.client, address)
-
-    async def _has_come_from(self, client: Client | None, address: str) -> bool:
-        if client is None:
-            return False
-        since = self.clock.now() - FAMILIAR_FOR
-        async with self.database.reading(EVERY_ACCOUNT) as connection:
-            return await attempt_store.has_signed_in_from(
-                connection, client.account_id, client.subject, (ISSUED_EVENT,), address, since
-            )
+        return client, secret_id
 
     async def _record(self, client: Client, address: str) -> None:
         async with self.database.unit_of_work(EVERY_ACCOUNT) as work:
             await audit.record(
                 work.connection,
                 client.account_id,
-                ISSUED_EVENT,
+                "client:token:issued",
                 actor=Actor(client.subject, address),
                 object_kind="client",
                 object_id=client.client_id,

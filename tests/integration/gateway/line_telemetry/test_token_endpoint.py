@@ -9,6 +9,7 @@ from uuid import UUID
 import jwt
 import pytest
 
+from services.gateway.auth.identity import NOBODY
 from services.gateway.auth.rate_limits import Window
 from services.gateway.dialects.line_telemetry.token_endpoint import TOKENS_PER_MINUTE
 from shared.db.engine import PostgresDatabase
@@ -141,6 +142,25 @@ async def test_a_token_is_on_record(served: LineTelemetry) -> None:
         events = await audit.list_events(connection, client.account_id)
     issued = next(event for event in events if event.event == "client:token:issued")
     assert (issued.subject, issued.object_id, issued.address) == (client.subject, client.client_id, "127.0.0.1")
+
+
+async def test_a_failed_sign_in_is_on_record_with_the_clients_account(served: LineTelemetry) -> None:
+    client = await make_client(served.database)
+    assert (await served.ask(form_of(client.client_id, client_secret="guessed"))).status == 401
+    async with served.database.reading(EVERY_ACCOUNT) as connection:
+        events = await audit.list_events(connection, client.account_id)
+    (failed,) = [event for event in events if event.event == "client:sign-in:failed"]
+    assert (failed.subject, failed.object_id, failed.address) == (client.subject, client.client_id, "127.0.0.1")
+    assert "guessed" not in repr(failed)
+
+
+async def test_a_guess_at_an_unknown_client_is_on_record_under_nobodys_account(served: LineTelemetry) -> None:
+    assert (await served.ask(form_of("guessed-id"))).status == 401
+    async with served.database.reading(EVERY_ACCOUNT) as connection:
+        events = await audit.list_events(connection, NOBODY.account_id, subject="client:unknown")
+    assert {(event.event, event.object_id, event.address) for event in events} == {
+        ("client:sign-in:failed", "unknown", "127.0.0.1")
+    }
 
 
 # ------------------------------------------------------------------ what is wrong with the request
