@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from services.gateway.dialects.reconfiguration import networks, runs, sessions, solutions, weights
@@ -11,6 +12,7 @@ from services.gateway.dialects.reconfiguration.schemas import AnalysisQuery, Cre
 from services.gateway.dialects.reconfiguration.scope import scope_of
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
 from services.gateway.dialects.reconfiguration.sessions import NewSession
+from services.gateway.dialects.reconfiguration.solutions import PoolChange
 from services.gateway.dialects.reconfiguration.translate import (
     connectivity_status_of,
     objective_weights_of,
@@ -128,7 +130,7 @@ async def get_objective_weights(app: Reconfiguration, call: Call[None, None]) ->
 async def set_objective_weights(app: Reconfiguration, call: Call[None, list[NewWeight]]) -> Reply:
     """Change weights."""
     given = [WeightOf(one.objective_name, one.weight) for one in call.body]
-    await weights.set_objective_weights(app, scope_of(call), call.ids["session_id"], given)
+    await weights.set_objective_weights(app, scope_of(call), call.actor, call.ids["session_id"], given)
     return empty_reply()
 
 
@@ -145,31 +147,35 @@ async def get_solution_info(app: Reconfiguration, call: Call[None, None]) -> Rep
 async def add_solution(app: Reconfiguration, call: Call[None, Spool]) -> Reply:
     """Put a solution into the pool."""
     async with call.body as document:
-        await solutions.add_solution(app, scope_of(call), *_solution_of(call.ids), document)
+        await solutions.add_solution(app, _change_of(call, "solution_id"), document)
     return empty_reply()
 
 
 async def update_solution(app: Reconfiguration, call: Call[None, Spool]) -> Reply:
     """Replace a solution of the pool."""
     async with call.body as document:
-        await solutions.update_solution(app, scope_of(call), *_solution_of(call.ids), document)
+        await solutions.update_solution(app, _change_of(call, "solution_id"), document)
     return empty_reply()
 
 
 async def delete_solution(app: Reconfiguration, call: Call[None, None]) -> Reply:
     """Take a solution out of the pool."""
-    await solutions.delete_solution(app, scope_of(call), *_solution_of(call.ids))
+    await solutions.delete_solution(app, _change_of(call, "solution_id"))
     return empty_reply()
 
 
 async def repair_solution(app: Reconfiguration, call: Call[None, None]) -> Reply:
     """Put a radial copy of a solution into the pool."""
-    scope, new_id = scope_of(call), call.ids["new_id"]
-    return text_reply(await solutions.repair_solution(app, scope, *_solution_of(call.ids), new_id))
+    return text_reply(await solutions.repair_solution(app, _change_of(call, "new_id"), call.ids["solution_id"]))
 
 
 def _solution_of(ids: Mapping[str, str]) -> tuple[str, str]:
     return ids["session_id"], ids["solution_id"]
+
+
+def _change_of(call: Call[None, Any], name: str) -> PoolChange:  # Any: whatever the change takes
+    """Whose wish about which solution a call is; ``name`` says what its id is called in the path."""
+    return PoolChange(scope_of(call), call.actor, call.ids["session_id"], call.ids[name])
 
 
 def created(new_id: str, *, location: str) -> Reply:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from services.gateway.dialects.reconfiguration import run_store, session_store
 from services.gateway.dialects.reconfiguration.errors import RunActive, UnknownSession
-from services.gateway.dialects.reconfiguration.objectives import WeightOf, changed_weights
+from services.gateway.dialects.reconfiguration.objectives import OBJECTIVE_NAMES, WeightOf, changed_weights
+from services.gateway.dialects.reconfiguration.record import record_weights
 from services.gateway.dialects.reconfiguration.scope import Scope
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
+from shared.identity.principals import Actor
 
 
 async def objective_weights(app: Reconfiguration, scope: Scope, session_id: str) -> Sequence[float]:
@@ -20,7 +22,9 @@ async def objective_weights(app: Reconfiguration, scope: Scope, session_id: str)
     return weights
 
 
-async def set_objective_weights(app: Reconfiguration, scope: Scope, session_id: str, given: Sequence[WeightOf]) -> None:
+async def set_objective_weights(
+    app: Reconfiguration, scope: Scope, actor: Actor, session_id: str, given: Sequence[WeightOf]
+) -> None:
     """Give objectives of a session that is not optimised new weights; all of them, or none where one is wrong.
 
     It is no change of the session's contents: its time does not begin anew.
@@ -36,4 +40,10 @@ async def set_objective_weights(app: Reconfiguration, scope: Scope, session_id: 
             raise UnknownSession(session_id)
         if await run_store.has_active_run(work.connection, scope, session):
             raise RunActive("Objective weights cannot be set while the optimisation was running.")
-        await session_store.set_weights(work.connection, scope, session, changed_weights(before, given))
+        after = changed_weights(before, given)
+        changed = {
+            name: (old, new) for name, old, new in zip(OBJECTIVE_NAMES, before, after, strict=True) if old != new
+        }
+        if changed:
+            await session_store.set_weights(work.connection, scope, session, after)
+            await record_weights(work, scope, actor, session_id, changed)
