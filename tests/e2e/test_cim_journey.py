@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.cim import json_ld, network_upload, session_upload, steady_state
+from tests.support.eventually import eventually
+from tests.support.hub import joined_to
 from tests.support.pgo import Answer, Document, PgoClient, as_body
 
 JSON = {"Content-Type": "application/json"}
@@ -71,6 +73,24 @@ async def test_from_a_network_to_an_optimised_solution(cim: Cim, client: PgoClie
     finally:
         (await cim.send("DELETE", "/networks/town%201")).expect(200)
     assert (await cim.get("/server")).json() == {"networks": [], "sessions": []}
+
+
+async def test_the_hub_tells_of_cim_sessions(cim: Cim, client: PgoClient) -> None:
+    """Without a start configuration the network is a loop, so that a run finds something feasible, and better than its start."""
+    try:
+        (await cim.send("POST", "/networks/town", network_upload())).expect(201)
+        (await cim.send("POST", "/sessions/winter", session_upload("town"))).expect(201)
+        assert (await cim.get("/sessions/winter/bestSolutionInfo")).json()["is_feasible"] is False
+        async with joined_to(f"{client.url}/solutionStatusHub", "winter") as hub:
+            (await cim.send("PUT", "/sessions/winter/runOptimization", b"true")).expect(200)
+            await eventually(lambda: hub.statuses, within=30)
+            (await cim.send("PUT", "/sessions/winter/runOptimization", b"false")).expect(200)
+            best = (await cim.get("/sessions/winter/bestSolutionInfo")).expect(200)
+            await eventually(lambda: hub.statuses[-1] == best.json())
+            assert hub.statuses[-1]["is_feasible"] is True
+            assert (await cim.get("/sessions/winter")).json()["bestSolutionValue"] == best.json()["objective_value"]
+    finally:
+        (await cim.send("DELETE", "/networks/town")).expect(200)
 
 
 async def test_what_is_wrong_is_said(cim: Cim) -> None:

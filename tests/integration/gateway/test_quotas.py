@@ -75,6 +75,12 @@ class User:
     async def create(self, session_id: str, network_id: str = "n") -> Got:
         return await self.served.create(session_id, network_id, headers=self.headers)
 
+    async def load_cim(self, network_id: str) -> Got:
+        return await self.call("POST", f"/api/cim/networks/{network_id}", json={"network": {}})
+
+    async def create_cim(self, session_id: str, network_id: str = "n") -> Got:
+        return await self.call("POST", f"/api/cim/sessions/{session_id}", json={"networkId": network_id})
+
     async def run(self, session_id: str, on: bool) -> Got:
         return await self.call("PUT", f"/api/sessions/{session_id}/runOptimization", json=on)
 
@@ -255,6 +261,66 @@ async def test_a_network_that_cannot_be_read_is_refused_for_that_first(user: Use
     user.served.worker.script.outcome, user.served.worker.script.body = "refused", "no such node"
     got = await user.load("n")
     assert (got.status, got.text) == (400, "no such node")
+
+
+# ------------------------------------------------------------------ the CIM API
+
+
+async def test_cim_networks_are_limited_and_counted_by_themselves(user: User) -> None:
+    for name in "ab":
+        assert (await user.load(name)).status == 201
+        assert (await user.load_cim(name)).status == 201
+    user.served.worker.script.uploads.clear()
+    got = await user.load_cim("c")
+    assert (got.status, got.kind) == (403, "text/plain; charset=utf-8")
+    assert "limited to 2" in got.text and "networkLimit" in got.text
+    assert user.served.worker.script.uploads == {}, "it was never read"
+    assert "already loaded" in (await user.load_cim("a")).text
+    assert (await user.call("DELETE", "/api/cim/networks/b")).status == 200
+    assert (await user.load_cim("c")).status == 201
+    assert (await user.load("c")).status == 403, "those of the JSON API are as many as before"
+
+
+async def test_cim_sessions_are_limited_after_their_network_was_found(user: User) -> None:
+    for load, create in ((user.load, user.create), (user.load_cim, user.create_cim)):
+        assert (await load("n")).status == 201
+        for name in "xy":
+            assert (await create(name)).status == 201
+    got = await user.create_cim("z")
+    assert (got.status, got.kind) == (403, "text/plain; charset=utf-8")
+    assert "limited to 2" in got.text and "sessionLimit" in got.text
+    assert (await user.create_cim("x")).status == 400
+    assert (await user.create_cim("z", "never-was")).status == 400
+    assert (await user.call("DELETE", "/api/cim/sessions/y")).status == 200
+    assert (await user.create_cim("z")).status == 201
+
+
+async def test_a_cim_network_that_is_too_large_is_not_stored(user: User) -> None:
+    user.may(networkMaxSize=2)
+    got = await user.load_cim("n")
+    assert (got.status, got.kind) == (403, "text/plain; charset=utf-8")
+    assert "3 nodes" in got.text and "limited to 2" in got.text and "networkMaxSize" in got.text
+    assert (await user.call("GET", "/api/cim/server")).json["networks"] == []
+    user.may(networkMaxSize=3)
+    assert (await user.load_cim("n")).status == 201
+
+
+async def test_quotas_are_told_by_the_cim_api_too(user: User) -> None:
+    user.may(networkMaxSize=7)
+    assert (await user.call("GET", "/api/cim/identity/quotas")).json == FOR_DEMO | {"networkMaxSize": 7}
+
+
+async def test_an_idle_cim_session_goes(user: User) -> None:
+    user.may(sessionTimeout="00:00:00.5")
+    await user.load_cim("n")
+    before = time.monotonic()
+    assert (await user.create_cim("s")).status == 201
+
+    async def is_gone() -> bool:
+        return (await user.call("GET", "/api/cim/sessions/s")).status == 404
+
+    await eventually(is_gone, within=10)
+    assert time.monotonic() - before >= 0.5
 
 
 # ------------------------------------------------------------------ the time of runs
