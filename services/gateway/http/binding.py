@@ -55,7 +55,8 @@ def errors_of(failure: ValidationError) -> dict[str, list[str]]:
     """What pydantic found, by JSON path (``$`` is the whole)."""
     errors: dict[str, list[str]] = {}
     for error in failure.errors(include_url=False, include_context=False, include_input=False):
-        errors.setdefault(_path(error["loc"]), []).append(error["msg"])
+        # What pydantic puts before the words of our own validators tells a client nothing.
+        errors.setdefault(_path(error["loc"]), []).append(error["msg"].removeprefix("Value error, "))
     return errors
 
 

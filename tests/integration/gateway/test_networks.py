@@ -107,7 +107,7 @@ async def test_the_analysis_is_a_text(served: Served) -> None:
 async def test_another_flag_than_true_or_false_is_a_binding_error(served: Served, value: str) -> None:
     got = await served.call("GET", f"/api/networks/a/analysis?verbose={value}")
     assert got.status == 400
-    assert list(got.json["errors"]) == ["verbose"]
+    assert got.json["errors"] == {"verbose": [f"The value '{value}' is not valid: true or false."]}
 
 
 async def test_an_analysis_of_a_network_deleted_meanwhile_is_that_of_an_unknown_one(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime
 from typing import Any
 
@@ -348,12 +349,29 @@ async def test_one_wrong_weight_changes_none(served: Served, given: list[Any], n
         ([{"objectiveName": "KILE cost"}], "$[0].weight"),
         ([{"objectiveName": "KILE cost", "weight": "much"}], "$[0].weight"),
         ([{"objectiveName": "KILE cost", "weight": "Infinity"}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": "NaN"}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": "1_000"}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": "1e999"}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": 10**400}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": True}], "$[0].weight"),
+        ([{"objectiveName": "KILE cost", "weight": None}], "$[0].weight"),
     ],
 )
 async def test_weights_of_the_wrong_form_are_a_binding_error(served: Served, given: object, path: str) -> None:
-    got = await set_weights(served, given)
+    before = await weights(served)
+    path_of_weights = "/api/sessions/s/objectiveWeights"
+    labelled = {"Content-Type": "application/json"}
+    got = await served.call("PUT", path_of_weights, data=json.dumps(given), headers=labelled)
     assert (got.status, got.kind) == (400, PROBLEM)
     assert list(got.json["errors"]) == [path]
+    assert not got.json["errors"][path][0].startswith("Value error")
+    assert await weights(served) == before
+
+
+@pytest.mark.parametrize("given", ["12.5", " 12.5 ", "+1.25e1", 12.5])
+async def test_a_weight_may_be_written_as_a_text(served: Served, given: object) -> None:
+    got = await set_weights(served, [{"ObjectiveName": "KILE cost", "WEIGHT": given, "unit": "ignored"}])
+    assert (got.status, (await weights(served))[-1]) == (200, 12.5)
 
 
 async def test_weights_stay_while_the_session_is_optimised(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -94,9 +95,18 @@ class ObjectiveWeight(_CamelWire):
     weight: float
 
 
+# As in the documents that the workers read: a number as JSON writes it, with blanks around it or a plus sign before it.
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
+_LONGEST_NUMBER = 64
+
+
 def _number(value: object) -> object:
     """Clients may write a number as a text."""
-    return float(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
+        raise ValueError("Expected a finite number, or a text that is one.")
+    return float(value)
 
 
 class NewWeight(BaseModel):
