@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from services.cli.identity_commands import account, audit, client, key, user
+from services.cli.optimise_command import optimise
 from services.cli.options import AsJson, DataDir, EnvFile, read_settings
 from services.cli.signing_key_commands import signing_key
 from shared.errors import BusbarError
@@ -31,6 +32,7 @@ app.add_typer(key, name="key")
 app.add_typer(client, name="client")
 app.add_typer(signing_key, name="signing-key")
 app.command("audit")(audit)
+app.command("optimise")(optimise)
 
 LogFormat = Annotated[str | None, typer.Option("--log-format", help="json or console.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")]
