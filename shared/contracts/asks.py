@@ -11,6 +11,7 @@ from shared.ids import AskId
 class Question(Message):
     """A command whose asker waits for an answer, until ``answer_by`` by the database's clock; nobody needs it done later."""
 
+    ask_id: AskId
     answer_by: AwareDatetime | None = None
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from shared.contracts.asks import Question
 from shared.contracts.message import Message, Queue
-from shared.ids import AskId, NetworkKey, RunId, SessionKey, SolutionKey
+from shared.ids import NetworkKey, RunId, SessionKey, SolutionKey
 
 # Questions that a client waits for, and long runs, do not queue behind each other.
 QUESTIONS = Queue("busbar.optimizer.reconfiguration.questions")
@@ -18,7 +18,6 @@ class NetworkLoadRequested(Question):
 
     name = "reconfiguration.network.load.requested"
     queue: ClassVar[Queue | None] = QUESTIONS
-    ask_id: AskId
     network_key: NetworkKey
 
 
@@ -27,7 +26,6 @@ class NetworkAnalysisRequested(Question):
 
     name = "reconfiguration.network.analysis.requested"
     queue: ClassVar[Queue | None] = QUESTIONS
-    ask_id: AskId
     network_key: NetworkKey
     verbose: bool = False
 
@@ -37,7 +35,6 @@ class SessionCreationRequested(Question):
 
     name = "reconfiguration.session.creation.requested"
     queue: ClassVar[Queue | None] = QUESTIONS
-    ask_id: AskId
     session_key: SessionKey
 
 
@@ -46,7 +43,6 @@ class SolutionEvaluationRequested(Question):
 
     name = "reconfiguration.solution.evaluation.requested"
     queue: ClassVar[Queue | None] = QUESTIONS
-    ask_id: AskId
     solution_key: SolutionKey
 
 
@@ -55,7 +51,6 @@ class SolutionRepairRequested(Question):
 
     name = "reconfiguration.solution.repair.requested"
     queue: ClassVar[Queue | None] = QUESTIONS
-    ask_id: AskId
     solution_key: SolutionKey
     source_key: SolutionKey | None = None
 
