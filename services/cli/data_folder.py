@@ -29,8 +29,10 @@ TRY_AGAIN_AFTER_S = 0.1
 
 
 @contextlib.asynccontextmanager
-async def serving_database(settings: Settings) -> AsyncIterator[str]:
-    """The address of the database for a process that serves; the embedded one runs for the time of the block.
+async def own_database(settings: Settings, *, others_may_join: bool) -> AsyncIterator[str]:
+    """The address of the database for a process that serves, or for a command that wants the embedded one to itself.
+
+    That is the set one, or the embedded one, which runs for the time of the block and which others may meanwhile join or not.
 
     Raises:
         DataDirInUse: another process uses the folder.
@@ -39,27 +41,11 @@ async def serving_database(settings: Settings) -> AsyncIterator[str]:
         yield settings.database_url.get_secret_value()
         return
     embedded = EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_binaries)
-    async with _turn(settings.data_dir):
+    async with contextlib.AsyncExitStack() as turn:
+        await turn.enter_async_context(_turn(settings.data_dir))
         url = await embedded.start()
-    try:
-        yield url
-    finally:
-        await embedded.stop(within_s=EMBEDDED_STOPS_WITHIN_S)
-
-
-@contextlib.asynccontextmanager
-async def database_of(settings: Settings) -> AsyncIterator[str]:
-    """The address of the database for a command that wants it to itself: the set one, or the embedded one for the time of the block.
-
-    Raises:
-        DataDirInUse: another process uses the folder.
-    """
-    if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
-        return
-    embedded = EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_binaries)
-    async with _turn(settings.data_dir):
-        url = await embedded.start()
+        if others_may_join:
+            await turn.aclose()
         try:
             yield url
         finally:

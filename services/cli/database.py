@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from services.cli.data_folder import database_of
+from services.cli.data_folder import own_database
 from services.cli.usage import WrongUsage
 from shared.db.migrate import UnknownRevision, check_known, current, move_to
 from shared.settings import Settings
@@ -21,6 +21,6 @@ async def _migrate(settings: Settings, to: str) -> str:
         check_known(to)
     except UnknownRevision as error:
         raise WrongUsage(error.message) from error
-    async with database_of(settings) as url:
+    async with own_database(settings, others_may_join=False) as url:
         await move_to(url, to)
         return f"the database is at revision {await current(url) or 'none'}"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.broker import connected_bus
-from services.cli.data_folder import database_of
+from services.cli.data_folder import own_database
 from services.cli.usage import WrongUsage
 from shared.bus.port import Bus, DeadLetter
 from shared.contracts.message import Queue
@@ -96,7 +96,7 @@ async def _letters(bus: Bus) -> list[DeadLetter]:
 
 
 async def _with_bus(settings: Settings, act: Callable[[Bus], Awaitable[T]]) -> T:
-    async with database_of(settings) as url:
+    async with own_database(settings, others_may_join=False) as url:
         database = PostgresDatabase(url, application_name="busbar dlq")
         await database.start()
         try:

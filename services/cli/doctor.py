@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from services.cli.broker import connected_bus
-from services.cli.data_folder import database_of
+from services.cli.data_folder import own_database
 from shared.clock import SystemClock
 from shared.db.engine import PostgresDatabase
 from shared.db.migrate import current, is_behind
@@ -58,7 +58,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         _disk(settings.data_dir),
     ]
     try:
-        async with database_of(settings) as url:
+        async with own_database(settings, others_may_join=False) as url:
             findings += await _database(url, embedded=settings.database_url is None)
     except (BusbarError, OSError) as error:
         remedy = "free the data folder, or set BUSBAR_DATABASE_URL to a PostgreSQL 15 or newer"

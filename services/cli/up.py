@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from services.cli.data_folder import serving_database
+from services.cli.data_folder import own_database
 from services.cli.usage import WrongUsage
 from shared.db.migrate import current, head, is_behind, upgrade
 from shared.errors import DatabaseUnavailable
@@ -70,7 +70,7 @@ def _run(coroutine: object) -> None:
 
 
 async def _up(settings: Settings, kinds: list[ServiceKind]) -> None:
-    async with serving_database(settings) as url:
+    async with own_database(settings, others_may_join=True) as url:
         await upgrade(url)
         await serve(
             settings,
