@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from services.cli.identity_commands import account, audit, client, key, user
+from services.cli.account_commands import account, audit, user
+from services.cli.credential_commands import client, key
 from services.cli.optimise_command import optimise
-from services.cli.options import AsJson, DataDir, EnvFile, read_settings
+from services.cli.options import AsJson, DataDir, EnvFile, act_command, read_settings
 from services.cli.signing_key_commands import signing_key
 from shared.errors import BusbarError
 
@@ -31,12 +32,12 @@ app.add_typer(user, name="user")
 app.add_typer(key, name="key")
 app.add_typer(client, name="client")
 app.add_typer(signing_key, name="signing-key")
-app.command("audit")(audit)
+act_command(app, "audit")(audit)
 app.command("optimise")(optimise)
 
 LogFormat = Annotated[str | None, typer.Option("--log-format", help="json or console.")]
-Host = Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")]
-Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on [default: 8000].")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on (default: 127.0.0.1).")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on (default: 8000).")]
 MessageIdArgument = Annotated[str, typer.Argument(help="Message id as listed, or 'all'.")]
 
 
@@ -57,7 +58,7 @@ def up(
     open_mode: Annotated[
         bool | None,
         typer.Option(
-            "--open/--no-open", help="Serve the reconfiguration API without credentials [default: on loopback]."
+            "--open/--no-open", help="Serve the reconfiguration API without credentials (default: on loopback)."
         ),
     ] = None,
     log_format: LogFormat = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.db.unit_of_work import EVERY_ACCOUNT, UnitOfWork
+from shared.db.unit_of_work import EVERY_ACCOUNT, Reach, UnitOfWork
 from shared.errors import NotFound
 from shared.identity import account_store, client_store, key_store, user_store
 from shared.identity.principals import Account, ApiKey, Client, User
@@ -54,3 +54,12 @@ async def require_client(work: UnitOfWork, client_id: str) -> Client:
     if client is None:
         raise NotFound(f"There is no client '{client_id}'; `busbar client list` shows those there are.")
     return client
+
+
+async def reach_of(work: UnitOfWork, account_name: str | None) -> Reach:
+    """The account of this name; every account without a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return EVERY_ACCOUNT if account_name is None else (await require_account(work, account_name)).account_id

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.options import AsJson, DataDir, EnvFile, read_settings
+from services.cli.options import AsJson, DataDir, EnvFile, act_command, read_settings
+
+if TYPE_CHECKING:
+    from services.cli.acts import Act
 
 signing_key = typer.Typer(help="Keys that sign access tokens of OAuth2 clients.", no_args_is_help=True)
 
 
-@signing_key.command("list")
-def signing_key_list(as_json: AsJson = False, data_dir: DataDir = None, env_file: EnvFile = None) -> None:
+@act_command(signing_key, "list")
+def signing_key_list() -> Act:
     """List the keys that sign, will sign or are still believed, the newest first."""
-    from services.cli.signing_keys import run_list
+    from services.cli.signing_keys import list_keys
 
-    run_list(read_settings(env_file, data_dir=data_dir).settings, as_json=as_json)
+    return list_keys()
 
 
 @signing_key.command("rotate")
@@ -32,6 +35,7 @@ def signing_key_rotate(
     env_file: EnvFile = None,
 ) -> None:
     """Make a new key; tokens that the old one signed stay valid until they expire."""
-    from services.cli.signing_keys import run_rotate
+    from services.cli import acts, signing_keys
 
-    run_rotate(read_settings(env_file, data_dir=data_dir).settings, now=now, as_json=as_json)
+    settings = read_settings(env_file, data_dir=data_dir).settings
+    acts.run(settings, signing_keys.rotate(settings, now=now), as_json=as_json)
