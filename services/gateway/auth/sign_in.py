@@ -33,15 +33,18 @@ LONGEST_EMAIL = 320
 
 
 class SignInFailed(BusbarError):
-    """E-mail address and password do not let anybody in; the subclasses say why, for APIs that tell."""
+    """E-mail address and password do not let anybody in; the subclasses say why, for APIs that tell, in the words of each."""
 
     code = "sign_in_failed"
 
 
-class UnknownUser(SignInFailed):
+class UnknownEmail(SignInFailed):
     """Nobody has this e-mail address."""
 
     code = "unknown_user"
+
+    def __init__(self) -> None:
+        super().__init__("There is no user with this e-mail address.")
 
 
 class WrongPassword(SignInFailed):
@@ -49,11 +52,17 @@ class WrongPassword(SignInFailed):
 
     code = "wrong_password"
 
+    def __init__(self) -> None:
+        super().__init__("The password is wrong.")
+
 
 class InactiveUser(SignInFailed):
     """The password is right, but the user or the account is not active."""
 
     code = "inactive_user"
+
+    def __init__(self) -> None:
+        super().__init__("The user, or the account, is not active.")
 
 
 class Passwords(Protocol):
@@ -102,7 +111,7 @@ class SignIn:
         """The user of an e-mail address and password.
 
         Raises:
-            UnknownUser, WrongPassword, InactiveUser: as they say.
+            UnknownEmail, WrongPassword, InactiveUser: as they say.
             TooManyRequests: there were too many failures; it was not tried.
             DependencyUnavailable: it cannot be told now.
         """
@@ -176,12 +185,12 @@ class SignIn:
             async with self._places:
                 await self._history.add_failure(user, address)
         if known is None:
-            raise UnknownUser(f"User with email '{email[:200]}' does not exist")
+            raise UnknownEmail
         if not is_right:
-            raise WrongPassword("User password does not match.")
+            raise WrongPassword
         await attempt.succeeded()
         if not (known.user.is_active and known.is_account_active):
-            raise InactiveUser("User is not active.")
+            raise InactiveUser
         return known.user
 
     @asynccontextmanager
@@ -205,7 +214,7 @@ class SignIn:
 
 async def _note(work: UnitOfWork, user: User, event: audit.AuditEventName, address: str | None) -> None:
     if not await user_store.note_login(work.connection, user):
-        raise WrongPassword("User password does not match.")
+        raise WrongPassword
     await _record(work, user, event, address)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.gateway.auth.sign_in import InactiveUser, UnknownUser, WrongPassword
+from services.gateway.auth.sign_in import InactiveUser, UnknownEmail, WrongPassword
 from services.gateway.dialects.flexibility.schemas import (
     AuthToken,
     Credentials,
@@ -37,7 +37,7 @@ async def request_auth_token(app: Flexibility, call: Call[None, Credentials]) ->
     try:
         user = await app.sign_in.sign_in(email, call.body.password, call.head.address)
         token = await app.sign_in.issue_token(user, address=call.head.address)
-    except UnknownUser:
+    except UnknownEmail:
         return _refused(f"User with email '{email}' does not exist", 404)
     except WrongPassword:
         return _refused("User password does not match.", 401)

@@ -19,7 +19,7 @@ class SignIn(Protocol):
         """The user with this e-mail address and password.
 
         Raises:
-            UnknownUser, WrongPassword, InactiveUser, TooManyRequests: as their names say.
+            UnknownEmail, WrongPassword, InactiveUser, TooManyRequests: as their names say.
             DependencyUnavailable: it cannot be told now.
         """
         ...
