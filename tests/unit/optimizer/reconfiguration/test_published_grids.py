@@ -22,7 +22,7 @@ from services.optimizer.reconfiguration.network import BoolArray, Demands, Power
 from services.optimizer.reconfiguration.problem import IMAX, IMAX_50, TOTAL_LOSS
 from services.optimizer.reconfiguration.reduction import reduce_network
 from shared.objective import DEFAULT_WEIGHTS
-from tests.support.grids import case
+from tests.support.grids import Winding, case
 from tests.support.shared_data import shared_data
 
 Documents = tuple[PowerGrid, Demands]
@@ -98,8 +98,29 @@ def test_one_line_carries_a_yearly_load() -> None:
     assert flow.current_a[0] == pytest.approx(22.75081, abs=5e-6)
     assert flow.sent_power_va[0] == pytest.approx(500517.5995 + 517.5995j, abs=1e-4)
     assert result.verdict.values[TOTAL_LOSS] == pytest.approx(4.546593596, rel=1e-9)
+    assert objective(result) == pytest.approx(4546593.60, rel=1e-8)
     assert flow.status_details == "5 iterations"
     assert flow.status is FlowStatus.EXACT
+
+
+def test_one_transformer_on_the_way_of_a_yearly_load() -> None:
+    winding = Winding({"primary": 22000.0, "secondary": 11000.0}, [("primary", "secondary", None, 1.0)])
+    given = case(
+        "Source 22000V | first r=0.1 x=0.1 | primary",
+        "secondary | second r=0.1 x=0.1 | Load 500000W vmin=10000 vmax=12000",
+        hours=8784,
+        transformers={"Transformer": winding},
+    )
+    result = evaluate(given.grid, reduce_network(given.grid), given.demands, given.opened(), None)
+    flow = only_flow(result)
+    at = {node.id: float(v) for node, v in zip(given.grid.nodes, flow.voltage_v, strict=True)}
+    assert at["primary"] == pytest.approx(21997.7250, abs=5e-5)
+    assert at["secondary"] == pytest.approx(11000, rel=1e-12)
+    assert at["Load"] == pytest.approx(10995.4517, abs=5e-5)
+    assert flow.current_a[:2] == pytest.approx([22.73903, 45.47335], abs=5e-6)
+    assert flow.sent_power_va[:2].real == pytest.approx([500258.4889, 500206.7825], abs=5e-5)
+    assert result.verdict.values[TOTAL_LOSS] == pytest.approx(2.270566169, rel=1e-9)
+    assert result.verdict.is_feasible
 
 
 class TestTwoProviders:
@@ -130,10 +151,12 @@ class TestTwoProviders:
 
 
 def test_radial_feeder_as_published_without_switches() -> None:
-    result = with_open(published("baran-wu/baran-wu_network", "baran-wu/baran-wu_forecast"), [])
+    documents = published("baran-wu/baran-wu_network", "baran-wu/baran-wu_forecast")
+    result = with_open(documents, [])
     flow = only_flow(result)
     assert result.verdict.values[TOTAL_LOSS] == pytest.approx(4.864251035, rel=1e-9)
     assert flow.voltage_v.min() == pytest.approx(11559.725, abs=1e-3)
+    assert documents[0].nodes[int(flow.voltage_v.argmin())].id == "18"
     assert flow.status_details == "10 iterations"
 
 
