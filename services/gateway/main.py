@@ -78,9 +78,19 @@ class Gateway:
         )
         self._bootstrap = Bootstrap(process.database, settings)
         self._bootstrap_client = BootstrapClient(process.database, self.auth.passwords, settings)
-        self._quotas = Quotas(NAMED_QUOTAS[settings.pgo_default_quotas], settings.pgo_quotas_file)
-        self.session_expiry = SessionExpiry(process.database, self._quotas, every_s=settings.pgo_sweep_interval_s)
+        quotas = Quotas(NAMED_QUOTAS[settings.pgo_default_quotas], settings.pgo_quotas_file)
+        self.session_expiry = SessionExpiry(process.database, quotas, every_s=settings.pgo_sweep_interval_s)
         self._solution_watch = SolutionWatch(process.database, process.bus)
+        self._budget = SpoolBudget(SPOOLED_DOCUMENTS * settings.max_document_bytes)
+        self._reconfiguration = Reconfiguration(
+            database=process.database,
+            asks=process.asks,
+            budget=self._budget,
+            quotas=quotas,
+            ask_deadline_s=settings.ask_deadline_s,
+            stop_deadline_s=settings.lease_ttl_s + STOP_MARGIN_S,
+            watchers=self._solution_watch,
+        )
         self.hub = Connections(self._solution_watch, self.auth.hub, most=settings.hub_max_connections)
         self.housekeeping = Housekeeping(process.database)
         self._health_pages = HealthPages(process.health)
@@ -93,48 +103,9 @@ class Gateway:
 
     async def start(self) -> None:
         """Listen; afterwards ``port`` is the port in use, also where 0 was asked for."""
-        settings = self._process.settings
-        budget = SpoolBudget(SPOOLED_DOCUMENTS * settings.max_document_bytes)
-        reconfiguration = Reconfiguration(
-            database=self._process.database,
-            asks=self._process.asks,
-            budget=budget,
-            quotas=self._quotas,
-            ask_deadline_s=settings.ask_deadline_s,
-            stop_deadline_s=settings.lease_ttl_s + STOP_MARGIN_S,
-            watchers=self._solution_watch,
-        )
-        auth = self.auth
-        # Only this machine may ask for metrics here; other machines have the operations port.
-        has_metrics = is_loopback(settings.host)
-        self.dialects = [
-            reconfiguration_dialect(reconfiguration, auth.reconfiguration),
-            hub_dialect(self.hub, auth.hub),
-            *self._flexibility(),
-            self._compute_jobs(),
-            self._administration(),
-            *self._line_telemetry(),
-            pgo_places_dialect(
-                await asyncio.to_thread(read_places, settings.pgo_frontend_dir), auth.open_mode or OpenGate()
-            ),
-            operations_dialect(self._health_pages, has_metrics=has_metrics),
-            web_dialect(await asyncio.to_thread(read_pages), auth.web, is_open=auth.open_mode is not None),
-            account_dialect(
-                AccountPages(self._process.database, auth, self._process.clock, Renderer(settings.path_base))
-            ),
-        ]
-        dispatcher = Dispatcher(
-            self.dialects,
-            path_base=settings.path_base,
-            handling_deadline_s=max(settings.ask_deadline_s, reconfiguration.stop_deadline_s) + HANDLING_MARGIN_S,
-            courtesy=(lambda _: {}) if auth.open_mode is None else auth.open_mode.courtesy,
-        )
-        self._server = HttpServer(
-            dispatcher,
-            budget,
-            Bounds(settings.max_json_body_bytes, settings.max_document_bytes),
-            trusted_proxies=settings.trusted_proxies,
-        )
+        settings, auth = self._process.settings, self.auth
+        self.dialects = [*self._apis(), *await self._pages()]
+        self._server = self._http_server()
         await self._bootstrap.start()
         await self._bootstrap_client.start()
         await self._access_tokens.start()
@@ -164,6 +135,41 @@ class Gateway:
             self._bootstrap_client.stop(),
         )
         self._health_pages.close()
+
+    def _apis(self) -> list[Dialect]:
+        return [
+            reconfiguration_dialect(self._reconfiguration, self.auth.reconfiguration),
+            hub_dialect(self.hub, self.auth.hub),
+            *self._flexibility(),
+            self._compute_jobs(),
+            self._administration(),
+            *self._line_telemetry(),
+        ]
+
+    async def _pages(self) -> list[Dialect]:
+        """For people and monitors; whose files are read here."""
+        process, auth, settings = self._process, self.auth, self._process.settings
+        places = await asyncio.to_thread(read_places, settings.pgo_frontend_dir)
+        account_pages = AccountPages(process.database, auth, process.clock, Renderer(settings.path_base))
+        return [
+            pgo_places_dialect(places, auth.open_mode or OpenGate()),
+            # Only this machine may ask for metrics here; other machines have the operations port.
+            operations_dialect(self._health_pages, has_metrics=is_loopback(settings.host)),
+            web_dialect(await asyncio.to_thread(read_pages), auth.web, is_open=auth.open_mode is not None),
+            account_dialect(account_pages),
+        ]
+
+    def _http_server(self) -> HttpServer:
+        settings, open_mode = self._process.settings, self.auth.open_mode
+        longest_wait_s = max(settings.ask_deadline_s, self._reconfiguration.stop_deadline_s)
+        dispatcher = Dispatcher(
+            self.dialects,
+            path_base=settings.path_base,
+            handling_deadline_s=longest_wait_s + HANDLING_MARGIN_S,
+            courtesy=(lambda _: {}) if open_mode is None else open_mode.courtesy,
+        )
+        bounds = Bounds(settings.max_json_body_bytes, settings.max_document_bytes)
+        return HttpServer(dispatcher, self._budget, bounds, trusted_proxies=settings.trusted_proxies)
 
     def _compute_jobs(self) -> Dialect:
         app = ComputeJobs(
