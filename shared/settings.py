@@ -1,29 +1,21 @@
-"""All settings of a process: one frozen object, read once at the start from the environment, a file and the command line.
+"""All settings of a process: one frozen object. Each setting's docstring says its unit and who would change it.
 
-``load`` is the only reader; below it settings are plain values. Each setting's docstring says its unit and who would change it.
+``settings_reading.load`` reads them, once, at the start; below it settings are plain values.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from typing import Annotated, Literal
 
-from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from shared.errors import BusbarError
 
 PREFIX = "BUSBAR_"
-FILE_SUFFIX = "_FILE"
-# Names with this prefix steer the project's own tests and are no settings.
-TEST_PREFIX = "BUSBAR_TEST_"
-MASK = "****"
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -76,7 +68,7 @@ def _cpu_count() -> int:
 
 
 class Settings(BaseModel):
-    """The settings of one process. Built from values only; it is ``load`` that looks at the environment."""
+    """The settings of one process. Built from values only; it is ``settings_reading.load`` that looks at the environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
@@ -204,132 +196,3 @@ class Settings(BaseModel):
     """Largest JSON body of a request in bytes, documents apart. For nobody, as a rule."""
     max_document_bytes: Bytes = GIB
     """Largest uploaded document in bytes. For very large networks, or small disks."""
-
-
-@dataclass(frozen=True)
-class LoadedSettings:
-    """Settings and, by field name, where each came from."""
-
-    settings: Settings
-    origins: dict[str, str]
-
-
-def load(env: Mapping[str, str], env_file: Path | None, overrides: Mapping[str, Any]) -> LoadedSettings:
-    """Read the settings: the command line (``overrides``, by field name) before the environment before the file.
-
-    A secret may be given as ``BUSBAR_…_FILE``, the path of a file that holds it. An empty value is as good as none.
-
-    Raises:
-        SettingsError: a name is unknown, a value is wrong or a file cannot be read; all faults are named at once.
-    """
-    values: dict[str, Any] = {"data_dir": default_data_dir(env)}
-    origins = dict.fromkeys(Settings.model_fields, "default")
-    if env_file is not None:
-        _take(_read_env_file(env_file), f"file {env_file}", values, origins)
-    _take(env, "environment", values, origins)
-    for name, value in overrides.items():
-        values[name], origins[name] = value, "command line"
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        raise SettingsError(_explain(error)) from None  # pydantic's own text repeats the values, secrets too
-    _check_together(settings)
-    return LoadedSettings(settings, origins)
-
-
-def describe(loaded: LoadedSettings) -> list[tuple[str, str, str, str]]:
-    """Each setting in force as (name in the environment, value, where from, meaning), with secrets masked."""
-    return [
-        (_env_name(name), _shown(getattr(loaded.settings, name)), loaded.origins[name], field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _take(given: Mapping[str, str], origin: str, values: dict[str, Any], origins: dict[str, str]) -> None:
-    """Put what ``given`` says over ``values``."""
-    found: dict[str, str] = {}
-    for env_name, text in given.items():
-        if not env_name.startswith(PREFIX) or env_name.startswith(TEST_PREFIX) or not text:
-            continue
-        name, is_file = _field_of(env_name)
-        if name in found:
-            raise SettingsError(f"{_env_name(name)} is given twice, as a value and as a file; keep one")
-        found[name] = env_name
-        values[name] = _read_secret(env_name, Path(text)) if is_file else text
-        origins[name] = f"{origin}, file {text}" if is_file else origin
-
-
-def _field_of(env_name: str) -> tuple[str, bool]:
-    name = env_name.removeprefix(PREFIX).lower()
-    if _env_name(name) == env_name and name in Settings.model_fields:
-        return name, False
-    in_file = name.removesuffix(FILE_SUFFIX.lower())
-    if in_file in _SECRETS and env_name == _env_name(in_file) + FILE_SUFFIX:
-        return in_file, True
-    known = [_env_name(field) for field in Settings.model_fields] + [_env_name(name) + FILE_SUFFIX for name in _SECRETS]
-    nearest = difflib.get_close_matches(env_name.upper(), known, n=1, cutoff=0.0)[0]
-    raise SettingsError(f"there is no setting {env_name}; did you mean {nearest}? `busbar config` lists all")
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    try:
-        lines = dotenv_values(path, interpolate=False, encoding="utf-8") if path.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
-    if lines is None:
-        raise SettingsError(f"there is no settings file {path}")
-    return {name: value for name, value in lines.items() if value is not None}
-
-
-def _read_secret(env_name: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the file {path} that {env_name} names cannot be read: {error}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    faults = []
-    for fault in error.errors(include_input=False, include_url=False):
-        location = [str(part) for part in fault["loc"]]
-        faults.append(f"{_env_name(location[0])}: {fault['msg'].removeprefix('Value error, ')}")
-    return "; ".join(dict.fromkeys(faults))
-
-
-def _check_together(settings: Settings) -> None:
-    if settings.heartbeat_s * 3 > settings.lease_ttl_s:
-        raise SettingsError("BUSBAR_HEARTBEAT_S must be at most a third of BUSBAR_LEASE_TTL_S")
-    if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise SettingsError("BUSBAR_TLS_CERT and BUSBAR_TLS_KEY belong together; give both or none")
-    for name, schemes in {"database_url": ("postgresql", "postgres"), "broker_url": ("amqp", "amqps")}.items():
-        url: SecretStr | None = getattr(settings, name)
-        scheme = urlsplit(url.get_secret_value()).scheme if url is not None else schemes[0]
-        if scheme not in schemes:
-            raise SettingsError(f"{_env_name(name)} must begin with {schemes[0]}://")
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return _without_password(text) if "://" in text else MASK
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
-    return str(value)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    login, has_login, address = parts.netloc.rpartition("@")
-    user, has_password, _ = login.partition(":")
-    netloc = f"{user}:{MASK}@{address}" if has_login and has_password else parts.netloc
-    query = [(key, MASK if "password" in key else text) for key, text in parse_qsl(parts.query, keep_blank_values=True)]
-    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(query, safe="*/", quote_via=quote)))
-
-
-def _env_name(field: str) -> str:
-    return PREFIX + field.upper()
-
-
-_SECRETS = frozenset(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))

@@ -6,7 +6,7 @@ import json
 import sys
 import textwrap
 
-from shared.settings import LoadedSettings, describe
+from shared.settings_reading import LoadedSettings, describe
 
 
 def show(loaded: LoadedSettings, *, as_json: bool) -> None:

@@ -38,13 +38,17 @@ def duration(text: str) -> timedelta:
 def read_settings(env_file: Path | None = None, **overrides: Any) -> Any:
     """The settings of a command, with what its options say, and where each came from; logs go to standard error."""
     # Any: the settings module is imported late, and typed where it is used.
+    import structlog
+
     from shared.observability.logging import configure
-    from shared.settings import load
+    from shared.settings_reading import load
 
     given = {name: value for name, value in overrides.items() if value is not None}
     loaded = load(os.environ, env_file, given)
     # Standard output is for results, so logs of every command go to standard error; services then set their own level.
     configure(loaded.settings.log_format, "warning", service="cli")
+    if loaded.without_effect:
+        structlog.get_logger().warning("settings_without_effect", names=loaded.without_effect)
     return loaded
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from shared.settings import LoadedSettings, Settings, SettingsError, describe, load
+from shared.settings import Settings, SettingsError
+from shared.settings_reading import NOT_YET, LoadedSettings, describe, load
 
 CANARY = "canary-9f2c"
 
@@ -67,6 +68,19 @@ def test_the_command_line_comes_before_the_environment_and_that_before_the_file(
 def test_an_unknown_name_stops_the_start_and_suggests_the_nearest(wrong: str, right: str) -> None:
     said = complaint({wrong: "1"})
     assert f"no setting {wrong}; did you mean {right}" in said
+
+
+def test_documented_names_of_parts_to_come_do_not_stop_the_start_and_are_told(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("BUSBAR_STORAGE_ROOT=/data\nBUSBAR_STORAGE_BACKEND=\n")
+    env = {"BUSBAR_FLEXIBILITY_TRIGGERS_PER_5_MINUTES": "10"}
+    found = load(env, tmp_path / "env", {})
+    assert found.without_effect == ("BUSBAR_FLEXIBILITY_TRIGGERS_PER_5_MINUTES", "BUSBAR_STORAGE_ROOT")
+    assert found.settings == load({}, None, {}).settings
+
+
+def test_a_name_is_either_a_setting_or_still_to_come() -> None:
+    assert {f"BUSBAR_{name.upper()}" for name in Settings.model_fields}.isdisjoint(NOT_YET)
+    assert loaded({"BUSBAR_PORT": "1"}).without_effect == ()
 
 
 def test_an_unknown_name_in_a_file_stops_the_start_too(tmp_path: Path) -> None:
