@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.optimizer.reconfiguration.expansion import ReducedFlow, solve_reduced
-from services.optimizer.reconfiguration.kernels.distflow import CONVERGED
-from services.optimizer.reconfiguration.kernels.sweep import FAILED_FLOW
+from services.optimizer.reconfiguration.arrays import Scalar, bools, fixed, ints
+from services.optimizer.reconfiguration.kernels.trees import incidence
+from services.optimizer.reconfiguration.kernels.worth import Circuit, Modes, Workspace, judge_period
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray
 from services.optimizer.reconfiguration.problem import (
     IMAX,
@@ -20,13 +21,12 @@ from services.optimizer.reconfiguration.problem import (
     ReconfigurationProblem,
     ReducedNetwork,
 )
-from services.optimizer.reconfiguration.topology import Trees, grow_trees
 
 ROUNDING = 1e-9  # relative: what two computations of the same violation may differ by
 NOT_RADIAL_AMOUNT = 1e100  # of a period; outweighs every other amount
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Appraisal:
     """Worth of one solution; ``precedes`` orders solutions."""
 
@@ -39,7 +39,7 @@ class Appraisal:
         """Whether this is better: less violation by more than rounding, or as much and a lower objective."""
         if abs(self.violation_amount - other.violation_amount) > ROUNDING * other.violation_amount:
             return self.violation_amount < other.violation_amount
-        return self.objective < other.objective or (np.isnan(other.objective) and not np.isnan(self.objective))
+        return self.objective < other.objective or (self.objective == self.objective and np.isnan(other.objective))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,94 +53,134 @@ class PeriodWorth:
 
 
 def appraise(problem: ReconfigurationProblem, is_open: BoolArray) -> Appraisal:
-    """Evaluate a solution (T, m) with the power flow that is reported.
+    """Evaluate a solution (T, m) with the power flow that is reported: see :class:`Appraiser`."""
+    return Appraiser(problem).appraise(is_open)
+
+
+class Appraiser:
+    """Evaluates solutions of one problem; what depends on the network alone is computed once.
 
     The violation amount adds volts beyond voltage limits, squared watts beyond the capacities of providers, a sum that
     outweighs these for each period whose flow fails, and one that outweighs everything for each period that has cycles, uses
     a transformer in a missing mode or leaves demand without supply.
     """
-    return combine(problem, [appraise_period(problem, t, is_open[t]) for t in range(problem.hours.size)], is_open)
+
+    def __init__(self, problem: ReconfigurationProblem) -> None:
+        self._problem = problem
+        self._circuit = _circuit(problem.network)
+        self._modes = _modes(problem.network)
+        self._p_w, self._q_var = _view(problem.p_w), _view(problem.q_var)
+        self._price = problem.network.switching_cost
+        self._is_priced = bool(self._price.any())
+        self._room = _workspace(self._circuit, self._modes)
+
+    def appraise(self, is_open: BoolArray) -> Appraisal:
+        """The worth of a solution (T, m)."""
+        return self.combine([self.appraise_period(t, one) for t, one in enumerate(is_open)], is_open)
+
+    def appraise_period(self, period: int, is_open: BoolArray) -> PeriodWorth:
+        """The worth of the configuration (m,) of one period."""
+        problem, room = self._problem, self._room
+        found = judge_period(self._circuit, self._modes, self._p_w[period], self._q_var[period], bools(is_open), room)
+        hours = problem.hours[period]
+        values: FloatArray = np.zeros(5)
+        values[TOTAL_LOSS] = hours * (found.loss_w / 1e6)
+        values[IMAX] = hours * found.over_a
+        values[IMAX_50] = hours * found.over_half_a
+        if problem.interruptions is not None and not found.cycle_count:
+            order = room.order[: room.tree_start[-1]]
+            values[INTERRUPTION] = problem.interruptions.cost(
+                period, order, room.upstream_line, room.upstream_bus
+            ).sum()
+        violation = found.violation
+        if not (found.has_flow and found.supplies_demand):
+            violation += NOT_RADIAL_AMOUNT
+        return PeriodWorth(values, violation, found.has_flow and found.supplies_all, found.has_flow)
+
+    def combine(self, periods: Sequence[PeriodWorth], is_open: BoolArray) -> Appraisal:
+        """The worth of a solution (T, m) from that of its periods."""
+        values: FloatArray = np.zeros(5)
+        for worth in periods:
+            values += worth.values
+        if not all(worth.has_flow for worth in periods):
+            values[TOTAL_LOSS] = 0.0  # as clients know it: a loss is that of all periods or none
+        values[SWITCHING] = self._switching_cost(is_open)
+        return Appraisal(
+            values,
+            sum(worth.violation_amount for worth in periods),
+            float(values @ self._problem.weights),
+            all(worth.is_strictly_radial for worth in periods),
+        )
+
+    def _switching_cost(self, is_open: BoolArray) -> float:
+        """Cost of all switches moved between consecutive configurations, and from the start if there is one."""
+        if not self._is_priced:
+            return 0.0
+        start = self._problem.start_open
+        before = is_open[:1] if start is None else start[None, :]
+        is_moved = is_open ^ np.concatenate([before, is_open[:-1]])
+        return float((is_moved * self._price).sum())
 
 
-def combine(problem: ReconfigurationProblem, periods: Sequence[PeriodWorth], is_open: BoolArray) -> Appraisal:
-    """The worth of a solution (T, m) from that of its periods."""
-    values: FloatArray = np.sum([worth.values for worth in periods], axis=0) if periods else np.zeros(5)
-    if not all(worth.has_flow for worth in periods):
-        values[TOTAL_LOSS] = 0.0  # as clients know it: a loss is that of all periods or none
-    values[SWITCHING] = switching_cost(problem, is_open)
-    return Appraisal(
-        values,
-        sum(worth.violation_amount for worth in periods),
-        float(values @ problem.weights),
-        all(worth.is_strictly_radial for worth in periods),
+def _circuit(network: ReducedNetwork) -> Circuit:
+    first, incident = incidence(network.bus_count, network.source, network.target)
+    return Circuit(
+        first=fixed(first),
+        incident=fixed(incident),
+        roots=ints(np.flatnonzero(network.is_provider)),
+        source=_view(network.source),
+        target=_view(network.target),
+        r_ohm=_view(network.r_ohm),
+        x_ohm=_view(network.x_ohm),
+        v_gen_v=_view(network.v_gen_v),
+        p_gen_max_w=_view(network.p_gen_max_w),
+        v_min_v=_view(network.v_min_v),
+        v_max_v=_view(network.v_max_v),
+        part_start=_view(network.part_start),
+        part_share=_view(network.part_share),
+        part_offset_near=_view(network.part_offset_near),
+        part_offset_far=_view(network.part_offset_far),
+        part_imax_a=_view(network.part_imax_a),
+        part_vmax_v=_view(network.part_vmax_v),
     )
 
 
-def appraise_period(problem: ReconfigurationProblem, period: int, is_open: BoolArray) -> PeriodWorth:
-    """Evaluate the configuration (m,) of one period."""
-    values: FloatArray = np.zeros(5)
-    trees = grow_trees(problem.network, is_open)
-    is_strictly_radial = trees.allow_flow and bool(trees.is_supplied.all())
-    violation = 0.0
-    if not trees.allow_flow or _leaves_demand(problem, period, trees):
-        violation += NOT_RADIAL_AMOUNT
-    if problem.interruptions is not None and not trees.cycle_count:
-        values[INTERRUPTION] = problem.interruptions.cost(
-            period, trees.supplied_order, trees.upstream_line, trees.upstream_bus
-        ).sum()
-    if not trees.allow_flow:
-        return PeriodWorth(values, violation, is_strictly_radial, has_flow=False)
-    flow = solve_reduced(problem.network, trees, problem.p_w[period], problem.q_var[period])
-    with np.errstate(all="ignore"):  # a failed flow may have grown beyond all bounds
-        values[:SWITCHING] = problem.hours[period] * _period_values(problem.network, flow)
-        if (flow.outcome != CONVERGED).any():
-            violation += FAILED_FLOW
-        else:
-            violation += _exceed_limits(problem.network, trees, flow)
-    return PeriodWorth(values, violation, is_strictly_radial, has_flow=True)
+def _modes(network: ReducedNetwork) -> Modes:
+    tables = network.transformers
+    if tables is None:
+        nowhere, none = ints(np.full(network.bus_count, -1)), fixed(np.zeros((0, 3, 3)))
+        return Modes(nowhere, ints(np.full(network.source.size, -1)), bools(none), none, none, none)
+    return Modes(
+        of_bus=_view(tables.of_bus),
+        terminal_of_line=_view(tables.terminal_of_line),
+        has_mode=_view(tables.has_mode),
+        ratio=_view(tables.ratio),
+        set_voltage_v=_view(tables.set_voltage_v),
+        power_factor=_view(tables.power_factor),
+    )
 
 
-def switching_cost(problem: ReconfigurationProblem, is_open: BoolArray) -> float:
-    """Cost of all switches moved between consecutive configurations, and from the start if there is one."""
-    before = is_open[:1] if problem.start_open is None else problem.start_open[None, :]
-    is_moved = is_open ^ np.concatenate([before, is_open[:-1]])
-    return float((is_moved * problem.network.switching_cost).sum())
+def _workspace(circuit: Circuit, modes: Modes) -> Workspace:
+    n, m, roots = circuit.v_gen_v.size, circuit.source.size, circuit.roots.size
+    return Workspace(
+        order=np.empty(n, dtype=np.int32),
+        tree_start=np.empty(roots + 1, dtype=np.int32),
+        upstream_line=np.empty(n, dtype=np.int32),
+        upstream_bus=np.empty(n, dtype=np.int32),
+        is_output=np.empty(n, dtype=np.bool_),
+        ratio=np.empty(n),
+        set_voltage_v=np.empty(n),
+        power_factor=np.empty(n),
+        is_misfed=np.empty(len(modes.has_mode), dtype=np.bool_),
+        voltage=np.empty(n, dtype=np.complex128),
+        current=np.empty(m, dtype=np.complex128),
+        power=np.empty(m, dtype=np.complex128),
+        injection=np.empty(roots, dtype=np.complex128),
+        rounds=np.empty(roots, dtype=np.int32),
+        status=np.empty(roots, dtype=np.int32),
+    )
 
 
-def _leaves_demand(problem: ReconfigurationProblem, period: int, trees: Trees) -> bool:
-    has_demand = (problem.p_w[period] != 0.0) | (problem.q_var[period] != 0.0)
-    return bool((has_demand & ~trees.is_supplied).any())
-
-
-def _period_values(network: ReducedNetwork, flow: ReducedFlow) -> FloatArray:
-    """(3,) per hour: loss [MW], and current above the limits and above half of them [A]."""
-    current = np.abs(flow.current_a)
-    part_current = np.abs(network.part_share) * np.repeat(current, np.diff(network.part_start))
-    values: FloatArray = np.zeros(3)
-    values[TOTAL_LOSS] = ((network.r_ohm * current**2).sum() + flow.transformer_loss_va.real.sum()) / 1e6
-    values[IMAX] = np.maximum(part_current - network.part_imax_a, 0.0).sum()
-    values[IMAX_50] = np.maximum(part_current - 0.5 * network.part_imax_a, 0.0).sum()
-    return values
-
-
-def _exceed_limits(network: ReducedNetwork, trees: Trees, flow: ReducedFlow) -> float:
-    """Volts beyond the limits of supplied consumers and of lines, and squared watts beyond the providers'."""
-    v = np.abs(flow.voltage_v)
-    supplied = trees.is_supplied & ~network.is_provider
-    amount = np.maximum(network.v_min_v - v, 0.0)[supplied].sum() + np.maximum(v - network.v_max_v, 0.0)[supplied].sum()
-
-    below = np.flatnonzero(trees.upstream_bus >= 0)
-    current = np.zeros_like(flow.current_a)  # from source to target
-    lines = trees.upstream_line[below]
-    is_forward = network.source[lines] == trees.upstream_bus[below]
-    current[lines] = np.where(is_forward, 1.0, -1.0) * flow.current_a[lines]
-    line_of_part = np.repeat(np.arange(network.source.size), np.diff(network.part_start))
-    source_v = flow.voltage_v[network.source][line_of_part]
-    near = np.abs(source_v - network.part_offset_near * current[line_of_part])
-    far = np.abs(source_v - network.part_offset_far * current[line_of_part])
-    is_used = np.isin(line_of_part, lines)
-    amount += np.maximum(np.maximum(near, far) - network.part_vmax_v, 0.0)[is_used].sum()
-
-    roots = trees.order[trees.tree_start[:-1]]
-    amount += (np.maximum(flow.injection_va.real - network.p_gen_max_w[roots], 0.0) ** 2).sum()
-    return float(amount)
+def _view(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """The array as the compiled loops want it, read-only; the owner may write to it as before."""
+    return fixed(array.view())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from services.optimizer.reconfiguration.appraisal import Appraisal, PeriodWorth, appraise_period, combine
+from services.optimizer.reconfiguration.appraisal import Appraisal, Appraiser, PeriodWorth
 from services.optimizer.reconfiguration.network import BoolArray
 from services.optimizer.reconfiguration.orientation import find_islands, radial_tree
 from services.optimizer.reconfiguration.problem import ReconfigurationProblem
@@ -20,9 +20,9 @@ from services.optimizer.reconfiguration.topology import loop_through, merge_prov
 KICKS_BEFORE_NEW_START = 50
 EXCHANGES_PER_KICK = 3
 MOST_REMEMBERED = 20_000
-# What an exact evaluation takes, in buses that the compiled search sweeps: a part that does not depend on the size, and
-# the rounds of the power flow.
-APPRAISAL_COSTS, ROUNDS = 4000, 10
+# What an exact evaluation takes, in buses that the compiled search sweeps: a part that does not depend on the size, the
+# rounds of the power flow, and for each pair of buses the fault above one that may hit the other.
+APPRAISAL_COSTS, ROUNDS, PAIR_COSTS = 500, 10, 0.02
 
 
 class GeneralSearch:
@@ -31,9 +31,13 @@ class GeneralSearch:
     def __init__(self, problem: ReconfigurationProblem, is_open: BoolArray, seed: int) -> None:
         """``is_open`` (T, m) must be strictly radial in every period."""
         self._problem = problem
+        self._appraiser = Appraiser(problem)
         self._random = np.random.default_rng(seed)
         self._merged = merge_providers(problem.network)
         self._islands = find_islands(problem.network)
+        buses, periods = problem.network.bus_count, problem.hours.size
+        pairs = buses**2 if problem.interruptions is not None else 0
+        self._appraisal_cost = APPRAISAL_COSTS + periods * (ROUNDS * buses + PAIR_COSTS * pairs)
         self._memory: dict[tuple[int, bytes], PeriodWorth] = {}
         self.has_descended = False
         self.restarts = 0
@@ -52,8 +56,7 @@ class GeneralSearch:
     def advance(self, work: int) -> bool:
         """Go on for about ``work`` buses swept; whether ``best`` has become better."""
         before = self._best_worth
-        cost = APPRAISAL_COSTS + ROUNDS * self._problem.network.bus_count * self._problem.hours.size
-        weigh_until = self.trials + max(1, work // cost)
+        weigh_until = self.trials + max(1, int(work / self._appraisal_cost))
         while self.trials < weigh_until:
             if next(self._steps, None) is None:
                 self._turn()
@@ -130,7 +133,7 @@ class GeneralSearch:
             for t in periods:
                 changed = kicked[t].copy()
                 changed[tie], changed[line] = False, True
-                if appraise_period(self._problem, t, changed).is_strictly_radial:
+                if self._appraiser.appraise_period(t, changed).is_strictly_radial:
                     kicked[t] = changed
         return kicked
 
@@ -158,6 +161,6 @@ class GeneralSearch:
         for t, configuration in enumerate(is_open):
             key = (t, configuration.tobytes())
             if key not in self._memory:
-                self._memory[key] = appraise_period(self._problem, t, configuration)
+                self._memory[key] = self._appraiser.appraise_period(t, configuration)
             worths.append(self._memory[key])
-        return combine(self._problem, worths, is_open)
+        return self._appraiser.combine(worths, is_open)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
+from services.optimizer.reconfiguration.kernels.faults import add_fault_costs
 from services.optimizer.reconfiguration.kernels.trees import incidence, walk_trees
 from services.optimizer.reconfiguration.network import BoolArray, ConsumerCategory, FloatArray, IntArray, PowerGrid
 
@@ -122,8 +124,7 @@ class Interruptions:
     data: FaultData
     p_w: FloatArray  # (T, n)
     hours: FloatArray  # (T,)
-    _waits: dict[int, BoolArray] = field(default_factory=dict)
-    _prices: dict[tuple[int, float, bool], FloatArray] = field(default_factory=dict)
+    _prices: dict[tuple[int, bool], _Prices] = field(default_factory=dict)
 
     def cost(
         self, period: int, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray, *, with_later: bool = True
@@ -137,50 +138,28 @@ class Interruptions:
                 otherwise the demand of this one is taken to go on.
         """
         cost: FloatArray = np.zeros(self.shape.bus_count)
-        head = self._heads(order, upstream_line, upstream_bus)
-        below: dict[int, IntArray] = {}
-        expected = self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR
-        for bus in order[upstream_bus[order] >= 0].tolist():
-            line = int(upstream_line[bus])
-            if expected[line] == 0.0:
-                continue
-            # The line hangs below whatever protects its upstream end.
-            protected = int(head[upstream_bus[bus]])
-            if protected not in below:
-                below[protected] = order[self._is_below(order, upstream_bus, protected)]
-            hit = below[protected]
-            sectioning, repair = float(self.data.sectioning_time_s[line]), float(self.data.repair_time_s[line])
-            waits = self._waits_for_repair(line)[hit]
-            cost[hit] += expected[line] * np.where(
-                waits,
-                self._price(period, sectioning + repair, with_later=with_later)[hit],
-                self._price(period, sectioning, with_later=with_later)[hit],
-            )
+        prices = self._prices_in(period, with_later=with_later)
+        add_fault_costs(
+            order,
+            upstream_line,
+            upstream_bus,
+            self.data.is_breaker,
+            self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR,
+            self._waits_for_repair,
+            prices.by_duration,
+            prices.sectioned,
+            prices.repaired,
+            cost,
+        )
         return cost
 
-    def _heads(self, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray) -> IntArray:
-        """(n,) for each supplied bus the bus directly below the nearest breaker above it; the provider where there is none."""
-        head = np.arange(self.shape.bus_count, dtype=np.int32)
-        for bus in order.tolist():
-            if upstream_bus[bus] >= 0 and not self.data.is_breaker[upstream_line[bus]]:
-                head[bus] = head[upstream_bus[bus]]
-        return head
-
-    def _is_below(self, order: IntArray, upstream_bus: IntArray, top: int) -> BoolArray:
-        """Which buses of the order are ``top`` or supplied through it."""
-        is_below: BoolArray = np.zeros(self.shape.bus_count, dtype=bool)
-        is_below[top] = True
-        for bus in order.tolist():
-            if upstream_bus[bus] >= 0 and is_below[upstream_bus[bus]]:
-                is_below[bus] = True
-        found: BoolArray = is_below[order]
-        return found
-
-    def _waits_for_repair(self, line: int) -> BoolArray:
-        """(n,) buses that stay dark when the closest switches around a faulted line are open and all others closed."""
-        if line not in self._waits:
-            shape = self.shape
-            first, incident = incidence(shape.bus_count, shape.source, shape.target)
+    @cached_property
+    def _waits_for_repair(self) -> BoolArray:
+        """(m, n) buses that stay dark when the closest switches around a faulted line are open and all others closed."""
+        shape = self.shape
+        first, incident = incidence(shape.bus_count, shape.source, shape.target)
+        waits: BoolArray = np.zeros((shape.source.size, shape.bus_count), dtype=bool)
+        for line in np.flatnonzero(self.data.faults_per_year).tolist():
             is_open = np.zeros(shape.source.size, dtype=bool)
             seen = {int(shape.source[line]), int(shape.target[line])}
             pending = list(seen)
@@ -196,21 +175,35 @@ class Interruptions:
                     if other not in seen:
                         seen.add(other)
                         pending.append(other)
-            self._waits[line] = ~reached(shape, is_open)
-        return self._waits[line]
+            waits[line] = ~reached(shape, is_open)
+        return waits
 
-    def _price(self, period: int, duration_s: float, *, with_later: bool) -> FloatArray:
-        """(n,) cost [NOK] of one interruption of this length that begins at any moment of a period."""
-        key = (period, duration_s, with_later)
+    def _prices_in(self, period: int, *, with_later: bool) -> _Prices:
+        """The prices of interruptions that begin at any moment of a period."""
+        key = (period, with_later)
         if key not in self._prices:
-            if duration_s == 0.0:
-                self._prices[key] = np.zeros(self.shape.bus_count)
-            else:
-                hours = duration_s / HOUR_S
+            sectioning = self.data.sectioning_time_s
+            durations, places = np.unique(
+                np.stack([sectioning, sectioning + self.data.repair_time_s]), return_inverse=True
+            )
+            by_duration = np.zeros((durations.size, self.shape.bus_count))
+            for k in np.flatnonzero(durations > 0.0).tolist():
+                hours = float(durations[k]) / HOUR_S
                 rates = np.array([cost_rate(category, hours) for category in CATEGORIES])
                 power_w = average_power(self.p_w, self.hours, period, hours) if with_later else self.p_w[period]
-                self._prices[key] = (self.data.category_fractions @ rates) / W_PER_KW * power_w
+                by_duration[k] = (self.data.category_fractions @ rates) / W_PER_KW * power_w
+            sectioned, repaired = places.reshape(2, -1)
+            self._prices[key] = _Prices(by_duration, ints(sectioned), ints(repaired))
         return self._prices[key]
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Cost of one interruption by how long it lasts: D lengths."""
+
+    by_duration: FloatArray  # (D, n) [NOK]
+    sectioned: IntArray  # (m,) which of them a fault of the line takes until the sectioning
+    repaired: IntArray  # (m,) and until the repair
 
 
 def average_power(p_w: FloatArray, hours: FloatArray, period: int, duration_h: float) -> FloatArray:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
+from services.optimizer.reconfiguration.kernels.modes import find_outputs
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray, IntArray, PowerGrid, TransformerOperation
 
 MOST_TERMINALS = 3
@@ -100,19 +100,22 @@ def outputs_of(
     """What the transformers do in trees given by the line and bus upstream of each bus (n,)."""
     is_output: BoolArray = np.zeros(bus_count, dtype=bool)
     ratio, set_voltage_v, power_factor = np.ones(bus_count), np.zeros(bus_count), np.ones(bus_count)
-    misfed: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+    is_misfed: BoolArray = np.zeros(0 if tables is None else len(tables.has_mode), dtype=bool)
     if tables is not None:
-        below = np.flatnonzero(upstream_bus >= 0)
-        buses = below[tables.of_bus[upstream_bus[below]] >= 0]
-        center = upstream_bus[buses]
-        mode = (
-            tables.of_bus[center],
-            tables.terminal_of_line[upstream_line[center]],
-            tables.terminal_of_line[upstream_line[buses]],
+        find_outputs(
+            tables.of_bus,
+            tables.terminal_of_line,
+            tables.has_mode,
+            tables.ratio,
+            tables.set_voltage_v,
+            tables.power_factor,
+            upstream_line,
+            upstream_bus,
+            is_output,
+            ratio,
+            set_voltage_v,
+            power_factor,
+            is_misfed,
         )
-        is_output[buses] = True
-        ratio[buses] = tables.ratio[mode]
-        set_voltage_v[buses] = tables.set_voltage_v[mode]
-        power_factor[buses] = tables.power_factor[mode]
-        misfed = np.unique(mode[0][~tables.has_mode[mode]]).astype(np.int32)
-    return Outputs(fixed(is_output), fixed(ratio), fixed(set_voltage_v), fixed(power_factor), fixed(misfed))
+    misfed = ints(np.flatnonzero(is_misfed))
+    return Outputs(fixed(is_output), fixed(ratio), fixed(set_voltage_v), fixed(power_factor), misfed)
