@@ -13,6 +13,7 @@ import typer
 
 from services.cli.account_commands import account, audit, user
 from services.cli.credential_commands import client, key
+from services.cli.import_command import import_
 from services.cli.optimise_command import optimise
 from services.cli.options import AsJson, DataDir, EnvFile, act_command, read_settings
 from services.cli.signing_key_commands import signing_key
@@ -32,6 +33,7 @@ app.add_typer(user, name="user")
 app.add_typer(key, name="key")
 app.add_typer(client, name="client")
 app.add_typer(signing_key, name="signing-key")
+app.add_typer(import_, name="import")
 act_command(app, "audit")(audit)
 app.command("optimise")(optimise)
 

@@ -40,6 +40,7 @@ def test_help_names_every_command() -> None:
         "client",
         "audit",
         "optimise",
+        "import",
     ):
         assert command in done.stdout
 

@@ -1,0 +1,107 @@
+"""``busbar import pandapower|matpower|csv``: the words of the commands. What they do is in ``import_*.py``, imported when one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.options import AsJson
+from services.cli.usage import WrongUsage
+
+if TYPE_CHECKING:
+    from services.cli.import_case import Case
+
+import_ = typer.Typer(
+    help="Make the documents of the reconfiguration API from other programs' networks: NAME.network.json, "
+    "NAME.demands.json (one hour) and NAME.start.json (today's switches).",
+    no_args_is_help=True,
+)
+
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="NAME", help="Begin the names so [default: that of FILE, here].")
+]
+
+
+@import_.command("matpower")
+def import_matpower(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A case of format 2, such as case33bw.m.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """A MATPOWER case. Every branch of one voltage level becomes a switch; those with status 0 are open."""
+
+    def read() -> Case:
+        from services.cli.import_matpower import read_matpower
+
+        return read_matpower(_content(file).decode("utf-8", errors="replace"), file.stem)
+
+    _write(file, read, out, as_json=as_json)
+
+
+@import_.command("pandapower")
+def import_pandapower(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What pandapower.to_json has written.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """A pandapower network. Lines with a switch become switches; where there are none, all lines do."""
+
+    def read() -> Case:
+        from services.cli.import_pandapower import read_pandapower
+
+        return read_pandapower(_content(file), file.stem)
+
+    _write(file, read, out, as_json=as_json)
+
+
+@import_.command("csv")
+def import_csv(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Table of branches: branch, from_bus, to_bus, r_ohm, x_ohm, and if wanted imax_a, is_open, is_switch; "
+            "without --buses also p_kw and q_kvar of the load at to_bus.",
+        ),
+    ],
+    kv: Annotated[float, typer.Option("--kv", metavar="KV", min=1e-3, help="Nominal voltage, line to line.")],
+    source: Annotated[list[str], typer.Option("--source", metavar="BUS", help="Bus that supplies; may be repeated.")],
+    buses: Annotated[
+        Path | None,
+        typer.Option(
+            "--buses",
+            metavar="FILE",
+            help="Table of buses: bus, p_kw, q_kvar, and if wanted v_min_pu and v_max_pu.",
+        ),
+    ] = None,
+    source_pu: Annotated[
+        float, typer.Option("--source-pu", metavar="PU", min=0.1, max=10.0, help="Voltage of the sources.")
+    ] = 1.0,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """A network of one voltage level as tables with headings."""
+
+    def read() -> Case:
+        from services.cli.import_csv import Supply, read_csv
+
+        return read_csv(file, buses, Supply(kv, tuple(source), source_pu))
+
+    _write(file, read, out, as_json=as_json)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as err:
+        raise WrongUsage(f"cannot be read: {err.strerror}") from err
+
+
+def _write(file: Path, read: Callable[[], Case], out: Path | None, *, as_json: bool) -> None:
+    """Read, write the three documents, and say where they are."""
+    from services.cli.import_files import write_documents
+
+    write_documents(file, read, out or Path(file.stem), as_json=as_json)
