@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.gateway.auth.attempts import Attempts
+from services.gateway.auth.counting_gates import ComputeJobsGate, ComputeJobsLimits, FlexibilityGate
 from services.gateway.auth.gates import (
     HUB_PLACES,
     AdministrationGate,
-    ComputeJobsGate,
-    ComputeJobsLimits,
-    FlexibilityGate,
     LineTelemetryGate,
     ReconfigurationGate,
     WebGate,

@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 
 from services.gateway.auth.access_tokens import Claims
 from services.gateway.auth.auth import Auth
-from services.gateway.auth.gates import ComputeJobsGate, ComputeJobsLimits
+from services.gateway.auth.counting_gates import ComputeJobsGate, ComputeJobsLimits
 from services.gateway.dialects.compute_jobs.dialect import compute_jobs_dialect
 from services.gateway.dialects.compute_jobs.service import ComputeJobs
 from services.gateway.documents import openapi_json

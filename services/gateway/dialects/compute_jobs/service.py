@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.gateway.auth.gates import ComputeJobsLimits
+from services.gateway.auth.counting_gates import ComputeJobsLimits
 from services.gateway.http.call import Reply
 from shared.db.unit_of_work import Database
 

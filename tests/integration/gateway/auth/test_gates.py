@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from services.gateway.auth.auth import Auth
+from services.gateway.auth.counting_gates import BURST
 from services.gateway.auth.gate import Admission, Forbidden, Gate, Needs, Refused, TooManyRequests, Unauthenticated
-from services.gateway.auth.gates import BURST
 from services.gateway.auth.identity import NOBODY, RequestHead
 from services.gateway.auth.open_mode import OpenModeGate
 from shared.db.engine import PostgresDatabase
