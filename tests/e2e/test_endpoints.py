@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from services.gateway.dialects.reconfiguration.routes import ROUTES
+from tests.support.eventually import eventually
 from tests.support.feeders import solution_of, two_feeders
 from tests.support.pgo import Answer, PgoClient, as_body
 
@@ -218,3 +219,21 @@ async def test_each_row_of_the_endpoint_table_answers_as_it_says(row: Row, serve
     answer.expect(row.status)
     assert answer.headers.get("Content-Type") == row.kind
     assert row.judge(answer), answer.text
+
+
+@pytest.mark.parametrize(
+    "name", ["provider-consumer-example", "provider-transformer-consumer-example", "two-providers-consumer"]
+)
+async def test_the_examples_make_sessions_as_they_are_served(server_client: PgoClient, name: str) -> None:
+    grid = (await server_client.request("GET", f"/examples/doc-{name}.json")).expect(200)
+    given = (await server_client.request("GET", "/examples/doc-example_forecast.json")).expect(200)
+    (await server_client.load_network("example", grid.body)).expect(201)
+    (await server_client.create_session("year", "example", given.body)).expect(201)
+    assert (await server_client.connectivity("example")).expect(200).json()["ok"]
+    (await server_client.start("year")).expect(200)
+    await eventually(lambda: _is_feasible(server_client), within=60, every=0.1)
+    (await server_client.stop("year")).expect(200)
+
+
+async def _is_feasible(client: PgoClient) -> bool:
+    return bool((await client.best_info("year")).expect(200).json()["is_feasible"])

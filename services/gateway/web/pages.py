@@ -28,7 +28,8 @@ PAGE_HEADERS = {
     ),
     "Referrer-Policy": "no-referrer",
 }
-FILE_HEADERS = {"Cache-Control": "public, max-age=3600"}
+# Whoever comes first by a file is given their cookie with it, which a cache for many must not hand to others.
+FILE_HEADERS = {"Cache-Control": "private, max-age=3600"}
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",

@@ -34,6 +34,14 @@ FIRST_REPLIES = [
     ("GET", "/swagger", 302),
     ("GET", "/swagger/index.html", 200),
     ("GET", "/swagger/v1_json/swagger.json", 200),
+    ("GET", "/swagger/swagger-ui.css", 200),
+    ("GET", "/assets/busbar.css", 200),
+    ("GET", "/examples/doc-example_forecast.json", 200),
+    ("GET", "/examples/none.json", 404),
+    ("GET", "/index_webapp.html", 200),
+    ("GET", "/pgo-web-frontend/js/none.js", 404),
+    ("GET", "/.auth/sign-in", 302),
+    ("POST", "/solutionStatusHub/negotiate?negotiateVersion=1", 200),
 ]
 PREFLIGHTED = [
     "/api/server",
@@ -71,6 +79,7 @@ async def test_a_newcomer_is_given_a_user_id_with_whatever_is_answered_first(gat
         assert name == "X-PgoUserId"
         assert str(UUID(value)) == value
         assert set(attributes) == {"Domain=127.0.0.1", "Path=/", "HttpOnly", "SameSite=Strict"}, path
+        assert "public" not in got.headers.get("Cache-Control", ""), "a cache for many would make them one user"
         given.add(value)
     assert len(given) == len(FIRST_REPLIES), "each is a user of their own"
 
