@@ -14,8 +14,9 @@ import numpy as np
 
 from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
 from services.optimizer.reconfiguration.kernels.faults import add_fault_costs
-from services.optimizer.reconfiguration.kernels.trees import incidence, walk_trees
+from services.optimizer.reconfiguration.kernels.trees import incidence
 from services.optimizer.reconfiguration.network import BoolArray, ConsumerCategory, FloatArray, IntArray, PowerGrid
+from services.optimizer.reconfiguration.walk import walk_from_providers
 
 HOUR_S = 3600.0
 DAYS_A_YEAR = 365.0
@@ -175,7 +176,7 @@ class Interruptions:
                     if other not in seen:
                         seen.add(other)
                         pending.append(other)
-            waits[line] = ~reached(shape, is_open)
+            waits[line] = ~walk_from_providers(shape.source, shape.target, shape.is_provider, is_open).is_supplied
         return waits
 
     def _prices_in(self, period: int, *, with_later: bool) -> _Prices:
@@ -213,41 +214,20 @@ def average_power(p_w: FloatArray, hours: FloatArray, period: int, duration_h: f
         p_w: (T, n) power in the periods [W]; the last goes on for ever.
         hours: (T,) lengths of the periods.
     """
+    power: FloatArray
+    if period == hours.size - 1:
+        power = p_w[period]
+        return power
     length = float(hours[period])
-    ends = np.cumsum(hours[period:])
+    # Of the moments at which an outage may begin, so many hours' worth have it last at t hours after the end of the period:
+    # ``most`` until ``bend``, then t less than ``duration_h``. All terms are positive, so that nothing is lost in rounding.
+    most, bend = min(length, duration_h), max(duration_h - length, 0.0)
+    ends = np.cumsum(hours[period + 1 :])
     starts = np.concatenate([[0.0], ends[:-1]])
-    lengths = ends - starts
-    lengths[-1] = ends[-1] = np.inf
-
-    def seen_from(moment: float) -> FloatArray:
-        """For each later period the integral over t from 0 to ``moment`` of the time spent in it until t."""
-        area: FloatArray = np.clip(moment - starts, 0.0, lengths) ** 2 / 2
-        area[:-1] += np.maximum(moment - ends[:-1], 0.0) * lengths[:-1]
-        return area
-
-    weights = (seen_from(length + duration_h) - seen_from(length) - seen_from(duration_h)) / (length * duration_h)
-    power: FloatArray = weights @ p_w[period:]
+    ends[-1] = np.inf
+    level = most * (np.minimum(ends, bend) - np.minimum(starts, bend))
+    begins, stops = np.clip(starts, bend, duration_h), np.clip(ends, bend, duration_h)
+    falling = (stops - begins) * ((duration_h - begins) + (duration_h - stops)) / 2
+    weights = np.concatenate([[most * (length - most / 2)], level + falling]) / (length * duration_h)
+    power = weights @ p_w[period:]
     return power
-
-
-def reached(shape: SwitchedNetwork, is_open: BoolArray) -> BoolArray:
-    """(n,) buses that some provider reaches; cycles do not matter."""
-    order, upstream_line, upstream_bus = (np.empty(shape.bus_count, dtype=np.int32) for _ in range(3))
-    roots = ints(np.flatnonzero(shape.is_provider))
-    tree_start = np.empty(roots.size + 1, dtype=np.int32)
-    first, incident = incidence(shape.bus_count, shape.source, shape.target)
-    walk_trees(
-        first,
-        incident,
-        shape.source,
-        shape.target,
-        bools(is_open),
-        roots,
-        order,
-        tree_start,
-        upstream_line,
-        upstream_bus,
-    )
-    is_reached: BoolArray = np.zeros(shape.bus_count, dtype=bool)
-    is_reached[order[: tree_start[-1]]] = True
-    return is_reached

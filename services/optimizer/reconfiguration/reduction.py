@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.arrays import Scalar, bools, complexes, fixed, floats, ints
 from services.optimizer.reconfiguration.interruption import FaultData, Interruptions, SwitchedNetwork, fault_data
-from services.optimizer.reconfiguration.kernels.trees import incidence, walk_trees
 from services.optimizer.reconfiguration.merging import Composite, Dangling, Merger, Middle, Part, shortest_path, unfold
 from services.optimizer.reconfiguration.network import (
     BoolArray,
@@ -28,6 +27,7 @@ from services.optimizer.reconfiguration.network import (
 )
 from services.optimizer.reconfiguration.problem import ReconfigurationProblem, ReducedNetwork
 from services.optimizer.reconfiguration.transformers import tabulate
+from services.optimizer.reconfiguration.walk import walk_from_providers
 
 
 @dataclass(frozen=True)
@@ -157,17 +157,9 @@ def build_problem(
 
 def _connectable(grid: PowerGrid) -> BoolArray:
     """(N,) nodes that some provider reaches when all switches are closed."""
-    node_count = len(grid.nodes)
-    source, target = ints([line.source for line in grid.lines]), ints([line.target for line in grid.lines])
-    roots = ints([k for k, node in enumerate(grid.nodes) if node.kind is BusKind.PROVIDER])
-    order, upstream_line, upstream_bus = (np.empty(node_count, dtype=np.int32) for _ in range(3))
-    tree_start = np.empty(roots.size + 1, dtype=np.int32)
-    nothing_open = bools(np.zeros(source.size))
-    first, incident = incidence(node_count, source, target)
-    walk_trees(first, incident, source, target, nothing_open, roots, order, tree_start, upstream_line, upstream_bus)
-    is_connectable: BoolArray = np.zeros(node_count, dtype=bool)
-    is_connectable[order[: tree_start[-1]]] = True
-    return is_connectable
+    is_provider = bools([node.kind is BusKind.PROVIDER for node in grid.nodes])
+    nothing_open = bools(np.zeros(len(grid.lines)))
+    return walk_from_providers(grid.line_source, grid.line_target, is_provider, nothing_open).is_supplied
 
 
 def _unfold_all(composites: list[Composite]) -> tuple[list[tuple[int, Part]], list[tuple[int, Middle]]]:

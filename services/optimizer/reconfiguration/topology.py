@@ -11,35 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.optimizer.reconfiguration.arrays import bools, fixed, ints
+from services.optimizer.reconfiguration.arrays import bools, fixed
 from services.optimizer.reconfiguration.kernels.loops import closing_lines, shortest_loop
-from services.optimizer.reconfiguration.kernels.trees import DARK, incidence, walk_trees
+from services.optimizer.reconfiguration.kernels.trees import incidence
 from services.optimizer.reconfiguration.network import BoolArray, IntArray
 from services.optimizer.reconfiguration.problem import ReducedNetwork
 from services.optimizer.reconfiguration.transformers import Outputs, outputs_of
+from services.optimizer.reconfiguration.walk import Walk, walk_from_providers
 
 
 @dataclass(frozen=True)
-class Trees:
-    """The supplied part of a configuration, one tree for each provider in bus order; see ``walk_trees``."""
+class Trees(Walk):
+    """The supplied part of a configuration, and what it makes of the transformers."""
 
-    order: IntArray  # (n,) valid up to tree_start[-1]
-    tree_start: IntArray  # (R + 1,)
-    upstream_line: IntArray  # (n,)
-    upstream_bus: IntArray  # (n,)
-    cycle_count: int  # present lines between supplied buses that no tree has
-    outputs: Outputs  # of the transformers
-
-    @property
-    def is_supplied(self) -> BoolArray:
-        """(n,) buses that some provider reaches."""
-        is_supplied: BoolArray = self.upstream_line != DARK
-        return is_supplied
-
-    @property
-    def supplied_order(self) -> IntArray:
-        """The supplied buses, each before those that it supplies."""
-        return self.order[: self.tree_start[-1]]
+    outputs: Outputs
 
     @property
     def allow_flow(self) -> bool:
@@ -58,24 +43,9 @@ class Loop:
 
 def grow_trees(network: ReducedNetwork, is_open: BoolArray) -> Trees:
     """The trees of a configuration (m,). Unless there are cycles they are unique."""
-    order, upstream_line, upstream_bus = (np.empty(network.bus_count, dtype=np.int32) for _ in range(3))
-    roots = ints(np.flatnonzero(network.is_provider))
-    tree_start = np.empty(roots.size + 1, dtype=np.int32)
-    first, incident = incidence(network.bus_count, network.source, network.target)
-    cycle_count = walk_trees(
-        first,
-        incident,
-        network.source,
-        network.target,
-        bools(is_open),
-        roots,
-        order,
-        tree_start,
-        upstream_line,
-        upstream_bus,
-    )
-    outputs = outputs_of(network.transformers, network.bus_count, upstream_line, upstream_bus)
-    return Trees(order, tree_start, upstream_line, upstream_bus, cycle_count, outputs)
+    walk = walk_from_providers(network.source, network.target, network.is_provider, is_open)
+    outputs = outputs_of(network.transformers, network.bus_count, walk.upstream_line, walk.upstream_bus)
+    return Trees(walk.order, walk.tree_start, walk.upstream_line, walk.upstream_bus, walk.cycle_count, outputs)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,23 @@ def test_periods_may_differ_in_length() -> None:
     assert average_power(powers, hours, 1, 9.0).tolist() == pytest.approx([4.0])
 
 
+def test_a_second_without_power_in_a_year_is_counted_to_the_last_digit() -> None:
+    powers, hours = np.array([[3.0, 0.0], [0.0, 5.0]]), np.array([8784.0, 1.0])
+    second = 1 / 3600
+    # Of the outages of one second only those that begin in the last second reach the next period, on average by half.
+    expected = [3.0 * (1 - second / 2 / 8784), 5.0 * second / 2 / 8784]
+    assert average_power(powers, hours, 0, second).tolist() == pytest.approx(expected, rel=1e-14)
+
+
+def test_an_outage_may_last_over_several_short_periods() -> None:
+    powers, hours = np.array([[1.0], [10.0], [100.0], [1000.0]]), np.array([1.0, 0.5, 0.5, 1.0])
+    # It begins u hours after the period does and lasts until u + 3: 1 - u hours in this period, one in the next two together,
+    # and u + 1 in the last, which goes on for ever. On average u is a half.
+    assert average_power(powers, hours, 0, 3.0).tolist() == pytest.approx(
+        [(0.5 * 1 + 0.5 * 10 + 0.5 * 100 + 1.5 * 1000) / 3]
+    )
+
+
 def test_a_dark_consumer_costs_nothing_and_cycles_make_it_all_zero() -> None:
     dark = case(
         "G 10000V | B1 sw brk | M | L f=365 sect=3600 | N 1000W is=household | S sw open | P 1000W is=household"
