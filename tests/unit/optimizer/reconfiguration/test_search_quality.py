@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from services.optimizer.reconfiguration.appraisal import appraise
+from services.optimizer.reconfiguration.general_search import GeneralSearch
 from services.optimizer.reconfiguration.reduction import (
     build_problem,
     expand_configuration,
@@ -39,16 +40,22 @@ SEQUENCES = (
     Kind(buses=(5, 8), ties=(2, 2), periods=3, price=(-3000.0, 20_000.0), providers=2),
     Kind(buses=(5, 8), ties=(2, 3), periods=3, price=(100.0, 5000.0), limits=True, has_before=True),
 )
-PIECES, PIECE = 5, 20_000  # buses swept: some ten milliseconds in all
+PIECES, GENERAL_PIECES, PIECE = 5, 40, 20_000  # buses swept: some tens of milliseconds in all
 
 
-@pytest.mark.parametrize(("kinds", "problems"), [(SNAPSHOTS, 200), (SEQUENCES, 60)], ids=["snapshots", "sequences"])
-def test_the_optimum_is_found_in_ninety_nine_of_a_hundred_networks(kinds: tuple[Kind, ...], problems: int) -> None:
+@pytest.mark.parametrize(
+    ("kinds", "problems", "search"),
+    [(SNAPSHOTS, 200, Search), (SEQUENCES, 60, Search), (SNAPSHOTS + SEQUENCES, 48, GeneralSearch)],
+    ids=["snapshots", "sequences", "without knowing the network"],
+)
+def test_the_optimum_is_found_in_ninety_nine_of_a_hundred_networks(
+    kinds: tuple[Kind, ...], problems: int, search: type[Search | GeneralSearch]
+) -> None:
     seed = new_seed("search quality")
     missed = []
     for each in range(problems):
         network, start = random_switched(seed + each, kinds[each % len(kinds)])
-        found, claimed = searched(network, start, seed=each)
+        found, claimed = searched(search, network, start, seed=each)
         assert is_radial(network, found).all()
         violation, objective = worth(network, found)
         assert claimed == pytest.approx((violation, objective), rel=1e-7, abs=1e-6), seed + each
@@ -58,14 +65,22 @@ def test_the_optimum_is_found_in_ninety_nine_of_a_hundred_networks(kinds: tuple[
     assert len(missed) <= problems / 100, missed
 
 
-def searched(network: Switched, start: Bools, seed: int) -> tuple[Bools, tuple[float, float]]:
+def searched(
+    search: type[Search | GeneralSearch], network: Switched, start: Bools, seed: int
+) -> tuple[Bools, tuple[float, float]]:
     """The solution (T, L) that a short search finds, and its violation and objective as the optimiser has them."""
     grid, demands = as_grid(network)
     reduction = reduce_network(grid)
-    weights = np.array([*network.weights, 0.0])
-    problem = build_problem(reduction, demands, weights, network.before)
-    searching = Search(problem.network, lay_out(problem), reduce_configuration(reduction, start), seed)
-    for _ in range(PIECES):
+    problem = build_problem(reduction, demands, np.array([*network.weights, 0.0]), network.before)
+    begin = reduce_configuration(reduction, start)
+    searching: Search | GeneralSearch
+    if search is Search:
+        searching = Search(problem.network, lay_out(problem), begin, seed)
+        pieces = PIECES
+    else:
+        searching = GeneralSearch(problem, begin, seed)
+        pieces = GENERAL_PIECES
+    for _ in range(pieces):
         searching.advance(PIECE)
     claimed = appraise(problem, searching.best)
     return expand_configuration(reduction, searching.best, start), (claimed.violation_amount, claimed.objective)
