@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from services.optimizer.tasks import runs
+from services.optimizer.tasks.values import Bounded, Improved
 from tests.support.command_line import CommandLine, Outcome
 from tests.support.feeders import (
     Document,
@@ -32,6 +34,7 @@ from tests.support.feeders import (
     two_feeders,
 )
 from tests.support.stack import ROOT, clean_environment
+from tests.unit.optimizer.tasks.test_runs import WEIGHTS, Line, job_of
 
 FIELDS = [
     *("feasible", "objective", "objective_components", "loss_kw", "loss_kwh", "open_lines", "bound", "gap", "proof"),
@@ -196,6 +199,19 @@ def test_the_solution_is_written_as_the_api_has_it(commands: CommandLine, tmp_pa
         for flow in solution["flows"]
     ]
     assert losses_kw == pytest.approx(result["loss_kw"], rel=1e-12)
+
+
+def test_the_result_is_that_of_a_run_in_the_service(commands: CommandLine, tmp_path: Path) -> None:
+    case = Case(commands, tmp_path, two_hours())
+    out = tmp_path / "solution.json"
+    result = case.printed("--start", str(case.start), "--seed", "1", "--out", str(out))
+    line = Line()
+    runs.optimise(line, job_of(case.feeder))
+    *_, best, bounded = line.sent
+    assert isinstance(best, Improved) and isinstance(bounded, Bounded)
+    assert out.read_bytes() == best.solution.document
+    assert result["objective"] == best.solution.rank(WEIGHTS).objective
+    assert (result["bound"], result["proof"]) == (bounded.bound, bounded.proof)
 
 
 def test_without_json_people_read_the_result_and_progress_goes_elsewhere(commands: CommandLine, tmp_path: Path) -> None:
