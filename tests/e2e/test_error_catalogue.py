@@ -77,6 +77,7 @@ class Case:
 
 
 ADDING, UPDATING = "error occurred adding the solution", "error occurred while evaluating the solution"
+NO_SETTINGS = {"period_solutions": [{"period": "0", "switch_settings": None}]}
 REPAIRING = "error occurred repairing the solution"
 CASES = (
     Case("an unknown network", "GET", "/api/networks/none", None, 400, ("'none'",)),
@@ -98,6 +99,9 @@ CASES = (
     Case("updating a faulty unknown one", "PUT", f"{POOL}/none", settings(L9=True), 400, (UPDATING, "L9")),
     Case("updating an unknown one", "PUT", f"{POOL}/none", PLAN, 400, (UPDATING, "'none'")),
     Case("no solution document", "POST", f"{POOL}/x", {}, 400, ("period_solutions",), PROBLEM),
+    Case("no period", "POST", f"{POOL}/x", {"period_solutions": [{}]}, 400, (ADDING, "'period'")),
+    Case("null for a period", "PUT", f"{POOL}/mine", {"period_solutions": [None]}, 400, (UPDATING, "null")),
+    Case("null for settings", "POST", f"{POOL}/x", NO_SETTINGS, 400, (ADDING, "Period '0': ", "'switch_settings'")),
     Case("removing best", "DELETE", f"{POOL}/best", None, 400, ("'best'", "removed")),
     Case("removing an unknown one", "DELETE", f"{POOL}/none", None, 404, ("solution 'none'",)),
     Case("reading an unknown one", "GET", f"{POOL}/none", None, 404, ("solution 'none'", "'today'")),

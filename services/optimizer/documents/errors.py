@@ -25,3 +25,7 @@ class UnreadableDocumentError(DocumentError):
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
         self.path = path
+
+
+class NullFoundError(UnreadableDocumentError):
+    """Something is null that must not be."""

@@ -15,7 +15,7 @@ from typing import Final, TypeVar, cast
 
 import orjson
 
-from services.optimizer.documents.errors import UnreadableDocumentError
+from services.optimizer.documents.errors import NullFoundError, UnreadableDocumentError
 from services.optimizer.documents.json_position import JsonPath, line_and_position, offset_of, path_at, path_text
 from services.optimizer.documents.times import read_duration_s, read_moment
 from services.optimizer.reconfiguration.wording import quoted
@@ -259,7 +259,7 @@ class JsonObject:
         if values is None:
             return None
         if None in values:
-            raise self.error(f"The list '{name}' has an entry that is null", name, values.index(None))
+            raise _null_found(self.error(f"The list '{name}' has an entry that is null", name, values.index(None)))
         source, path = self._source, (*self.path, name)
         return [source.object(value, (*path, index)) for index, value in enumerate(values)]
 
@@ -277,8 +277,9 @@ class JsonObject:
         return value
 
     def _missing(self, name: str) -> UnreadableDocumentError:
-        what = "is null" if name in self._values else "is missing"
-        return self.error(f"The required property '{name}' {what}", name)
+        if name in self._values:
+            return _null_found(self.error(f"The required property '{name}' is null", name))
+        return self.error(f"The required property '{name}' is missing", name)
 
     def _as_number(self, value: object, *names: str | int) -> float:
         if isinstance(value, str):
@@ -308,6 +309,10 @@ def _unreadable(reason: str, path: JsonPath, text: str, offset: int) -> Unreadab
     line, position = line_and_position(text, offset)
     place = path_text(path)
     return UnreadableDocumentError(f"{reason}. Path '{place}', line {line}, position {position}.", place)
+
+
+def _null_found(error: UnreadableDocumentError) -> NullFoundError:
+    return NullFoundError(error.message, error.path)
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from services.optimizer.documents.errors import DocumentError, UnreadableDocumentError
+from services.optimizer.documents.errors import DocumentError, NullFoundError, UnreadableDocumentError
 from services.optimizer.documents.json_reader import JsonObject, is_blank, read_json_object
 from services.optimizer.reconfiguration.network import BoolArray, Configuration, Demands, PowerGrid
 from services.optimizer.reconfiguration.wording import listed_ids, quoted
@@ -26,10 +26,11 @@ def read_solution(document: bytes, grid: PowerGrid, demands: Demands) -> BoolArr
     """The (T, L) switch settings of a solution; flows and costs in it are ignored.
 
     Raises:
-        DocumentError: what is wrong with the list of periods, then what is wrong with the settings of one of them.
+        UnreadableDocumentError: the document has another form.
+        DocumentError: what is wrong with the list of periods, then what is wrong with the settings of one of them. That something
+            in either is null is one of these, and no other form.
     """
-    entries = read_json_object(document).required_objects("period_solutions")
-    named = [(entry.required_text("period"), entry) for entry in entries]
+    named = [(_period_of(entry), entry) for entry in _period_entries(read_json_object(document))]
     counts = Counter(period_id for period_id, _ in named)
     expected = [period.id for period in demands.periods]
     known = set(expected)
@@ -42,10 +43,31 @@ def read_solution(document: bytes, grid: PowerGrid, demands: Demands) -> BoolArr
     return solution
 
 
+def _period_entries(root: JsonObject) -> list[JsonObject]:
+    try:
+        return root.required_objects("period_solutions")
+    except NullFoundError as error:
+        if root.has("period_solutions"):
+            raise DocumentError(error.message) from None
+        raise
+
+
+def _period_of(entry: JsonObject) -> str:
+    try:
+        return entry.required_text("period")
+    except UnreadableDocumentError as error:
+        if entry.has("period"):
+            raise
+        # A start configuration has the same form and needs no period.
+        raise DocumentError(error.message) from None
+
+
 def _read_period_settings(period_id: str, fields: JsonObject, grid: PowerGrid) -> Configuration:
     prefix = f"Period {quoted(period_id)}: "
     try:
         return _read_settings(fields, grid)
+    except NullFoundError as error:
+        raise DocumentError(prefix + error.message) from None
     except UnreadableDocumentError as error:
         raise UnreadableDocumentError(prefix + error.message, error.path) from None
     except DocumentError as error:

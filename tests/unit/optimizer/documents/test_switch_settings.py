@@ -82,7 +82,9 @@ def test_bad_settings_in_a_solution_are_refused_with_the_period(changes: dict[st
     with pytest.raises(DocumentError) as caught:
         read_solution(encoded(changed(SOLUTION, in_solution)), GRID, PERIODS)
     assert re.match(rf"Period 'day': .*{needle}", caught.value.message), caught.value.message
-    assert isinstance(caught.value, UnreadableDocumentError) == ("Path '" in caught.value.message)
+    # What is null is wrong with the settings, as clients are told in a sentence; the form of the document is another matter.
+    has_wrong_form = "Path '" in caught.value.message and "null" not in needle
+    assert isinstance(caught.value, UnreadableDocumentError) == has_wrong_form
 
 
 def entry(line_id: Json, is_open: Json = True) -> Json:
@@ -110,6 +112,25 @@ def test_solution_is_an_array_over_periods_in_order_and_lines() -> None:
     solution = read_solution(encoded(SOLUTION), GRID, PERIODS)
     assert solution.tolist() == [[False, False, False], [False, False, True]]
     assert not solution.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_wrong_form"),
+    [
+        ({"period_solutions": None}, True),
+        ({"period_solutions": DROP}, True),
+        ({"period_solutions[+]": None}, False),
+        ({"period_solutions[+]": 5}, True),
+        ({DAY + "period": None}, False),
+        ({DAY + "period": DROP}, False),
+        ({DAY + "period": 5}, True),
+    ],
+    ids=str,
+)
+def test_a_period_that_is_not_named_is_no_wrong_form(changes: dict[str, Json], has_wrong_form: bool) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_solution(encoded(changed(SOLUTION, changes)), GRID, PERIODS)
+    assert isinstance(caught.value, UnreadableDocumentError) == has_wrong_form
 
 
 @pytest.mark.parametrize(
