@@ -52,9 +52,8 @@ class Reduction:
     hung_switch: IntArray  # (H,) switchable line between the two, -1 where there is none
     hung_line: IntArray  # lines cut off
     hung_line_is_forward: BoolArray  # the line's own source is its end nearer to the rest of the grid
-    ceiling_v: (
-        FloatArray  # (N,) highest voltage that lines cut off allow the node on which they hang; inf where none do
-    )
+    hung_line_end: IntArray  # the node at the other end
+    hung_line_vmax_v: FloatArray
     paths: tuple[tuple[int, ...], ...]  # one way through each reduced line from source to target, by original lines
     faults: FaultData | None  # none where no line can fault
 
@@ -96,7 +95,8 @@ def reduce_network(grid: PowerGrid) -> Reduction:
         hung_switch=ints([switch for _, _, switch in hung]),
         hung_line=ints([part.line for part in hung_lines]),
         hung_line_is_forward=bools([part.is_forward for part in hung_lines]),
-        ceiling_v=_ceilings(grid, hung, hung_lines),
+        hung_line_end=ints([_far_end(grid, part) for part in hung_lines]),
+        hung_line_vmax_v=floats([grid.lines[part.line].vmax_v for part in hung_lines]),
         paths=tuple(tuple(shortest_path(composite)) for composite in composites),
     )
 
@@ -141,11 +141,11 @@ def build_problem(
 ) -> ReconfigurationProblem:
     """The optimisation problem of a session; ``start`` (L,) is the configuration before the first period.
 
-    Its network also has the voltage limits of lines that were cut off, where no switch can take these away.
+    Its network also has the voltage limits of lines that were cut off.
     """
     p_w, q_var = reduce_demands(reduction, demands)
     return ReconfigurationProblem(
-        network=_with_ceilings(reduction),
+        network=_with_ceilings(reduction, start),
         p_w=p_w,
         q_var=q_var,
         hours=floats(demands.hours),
@@ -190,31 +190,37 @@ def _unfold_dangling(grid: PowerGrid, dangling: list[Dangling]) -> tuple[list[tu
     return hung, lines
 
 
-def _ceilings(grid: PowerGrid, hung: list[tuple[int, int, int]], hung_lines: list[Part]) -> FloatArray:
-    """Lines without supply but through one node have its voltage, so that their limits are limits of that node.
+def _far_end(grid: PowerGrid, part: Part) -> int:
+    line = grid.lines[part.line]
+    return line.target if part.is_forward else line.source
 
-    Not those behind a switch: it may be opened.
+
+def _ceilings(reduction: Reduction, start: BoolArray | None) -> FloatArray:
+    """(N,) highest voltage that lines cut off allow the node on which they hang; inf where none do.
+
+    Lines that have no supply but through one node have its voltage. The switches among them stay as they are in ``start`` (see
+    :func:`expand_configuration`): what hangs behind an open one is dark.
     """
-    ceiling = np.full(len(grid.nodes), np.inf)
-    roots: dict[int, int] = {}  # of the nodes cut off, that on which they hang together; -1 behind a switch
-    for node, on, switch in hung:  # each after the one on which it hangs
-        roots[node] = -1 if switch >= 0 else roots.get(on, on)
-    for part in hung_lines:
-        line = grid.lines[part.line]
-        root = roots[line.source if line.source in roots else line.target]
-        if root >= 0 and not line.is_switch:
-            ceiling[root] = min(ceiling[root], line.vmax_v)
-    return fixed(ceiling)
+    ceiling = np.full(reduction.bus_of_node.size, np.inf)
+    roots: dict[int, int] = {}  # of the nodes cut off, that on which they hang together; -1 behind an open switch
+    hung = (reduction.hung_node, reduction.hung_on, reduction.hung_switch)
+    for node, on, switch in zip(*(places.tolist() for places in hung), strict=True):  # each after the one it hangs on
+        is_cut = switch >= 0 and start is not None and start[switch]
+        roots[node] = -1 if is_cut else roots.get(on, on)
+    for end, vmax_v in zip(reduction.hung_line_end.tolist(), reduction.hung_line_vmax_v.tolist(), strict=True):
+        if roots[end] >= 0:
+            ceiling[roots[end]] = min(ceiling[roots[end]], vmax_v)
+    return ceiling
 
 
-def _with_ceilings(reduction: Reduction) -> ReducedNetwork:
+def _with_ceilings(reduction: Reduction, start: BoolArray | None) -> ReducedNetwork:
     """The reduced network with the limits of lines cut off: as limits of buses, or of points inside merged lines.
 
     A point is a part without current whose two ends are one.
     """
-    network = reduction.network
-    at_bus = np.where(network.is_provider, np.inf, reduction.ceiling_v[reduction.node_of_bus])
-    limited = np.isfinite(reduction.ceiling_v[reduction.middle_node])
+    network, ceiling_v = reduction.network, _ceilings(reduction, start)
+    at_bus = np.where(network.is_provider, np.inf, ceiling_v[reduction.node_of_bus])
+    limited = np.isfinite(ceiling_v[reduction.middle_node])
     line_of_point = reduction.middle_line[limited]
     if not line_of_point.size:
         return replace(network, v_max_v=fixed(np.minimum(network.v_max_v, at_bus)))
@@ -234,7 +240,7 @@ def _with_ceilings(reduction: Reduction) -> ReducedNetwork:
         part_offset_near=insert(network.part_offset_near, offset),
         part_offset_far=insert(network.part_offset_far, offset),
         part_imax_a=insert(network.part_imax_a, np.inf),
-        part_vmax_v=insert(network.part_vmax_v, reduction.ceiling_v[reduction.middle_node][limited]),
+        part_vmax_v=insert(network.part_vmax_v, ceiling_v[reduction.middle_node][limited]),
     )
 
 

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from services.optimizer.reconfiguration.appraisal import NOT_RADIAL_AMOUNT, Appraisal, appraise
+from services.optimizer.reconfiguration.evaluation import evaluate
 from services.optimizer.reconfiguration.kernels.sweep import FAILED_FLOW
-from services.optimizer.reconfiguration.reduction import build_problem, reduce_network
+from services.optimizer.reconfiguration.network import BusKind
+from services.optimizer.reconfiguration.reduction import build_problem, reduce_configuration, reduce_network
+from shared.objective import DEFAULT_WEIGHTS
 from tests.support.grids import Case, case
 from tests.support.random_problems import Kind, random_problem
+from tests.support.random_sessions import small_session
 from tests.support.seeds import new_seed
 from tests.support.slow_radial import judge
 
@@ -75,3 +79,28 @@ def test_an_undefined_objective_is_the_worst() -> None:
     assert good.precedes(undefined)
     assert not undefined.precedes(good)
     assert not undefined.precedes(undefined)
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_what_the_search_takes_for_feasible_is_reported_so(number: int) -> None:
+    given = small_session(new_seed("agreement") + number)
+    reduction = reduce_network(given.grid)
+    is_closed_off = reduction.reduced_line_of_line < 0
+    # Switches that lead nowhere stay as they are; and nothing can be done about the limits of what hangs on a provider.
+    start = np.zeros(len(given.grid.lines), dtype=bool) if given.start is None else given.start
+    solution = np.where(is_closed_off & given.grid.is_switch, start, given.solution)
+    roots = {k for k, node in enumerate(given.grid.nodes) if node.kind is BusKind.PROVIDER}
+    grid = replace(
+        given.grid,
+        lines=tuple(
+            replace(line, vmax_v=np.inf) if gone and {line.source, line.target} & roots else line
+            for line, gone in zip(given.grid.lines, is_closed_off, strict=True)
+        ),
+    )
+    reduction = reduce_network(grid)
+    problem = build_problem(reduction, given.demands, DEFAULT_WEIGHTS, start)
+    found = appraise(problem, reduce_configuration(reduction, solution))
+    reported = evaluate(grid, reduction, given.demands, solution, start).verdict
+    assert found.values == pytest.approx(reported.values, rel=1e-9, abs=1e-9)
+    assert (found.violation_amount == 0.0) == reported.is_feasible
+    assert (found.violation_amount >= NOT_RADIAL_AMOUNT) == (reported.violation_amount >= NOT_RADIAL_AMOUNT)

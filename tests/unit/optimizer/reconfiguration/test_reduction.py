@@ -205,10 +205,14 @@ class TestVoltageLimitsOfDeadEnds:
         assert reduction.network.v_max_v.tolist() == [np.inf, 99]
         assert problem.network.v_max_v.tolist() == [np.inf, 96]
 
-    def test_behind_a_switch_are_none(self) -> None:
-        given, reduction = reduced("G 100V | A sw | C 1W", "C | S1 sw vmax=97 | T1 | S2 vmax=96 | T2")
-        problem = build_problem(reduction, given.demands, (1, 1, 1, 1, 1), None)
-        assert problem.network.v_max_v.tolist() == [np.inf, np.inf]
+    def test_behind_a_switch_hold_unless_it_is_open_and_stays_so(self) -> None:
+        given, reduction = reduced(
+            "G 100V | A sw | C 1W", "C | S1 sw vmax=97 | T1 | S2 vmax=96 | T2 | S3 sw vmax=95 | T3"
+        )
+        for opened, highest in ((None, 95), ([], 95), (["S3"], 96), (["S1"], np.inf)):
+            start = None if opened is None else given.opened(opened)[0]
+            problem = build_problem(reduction, given.demands, (1, 1, 1, 1, 1), start)
+            assert problem.network.v_max_v.tolist() == [np.inf, highest]
 
     def test_of_a_provider_are_none_as_nothing_can_be_done_about_them(self) -> None:
         given, reduction = reduced("G 100V | A sw | C 1W", "G | S vmax=97 | T")
