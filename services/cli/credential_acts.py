@@ -10,7 +10,7 @@ from services.cli.acts import Act, Result, in_one_unit
 from services.cli.named import reach_of, require_account, require_client, require_key, require_user
 from services.cli.usage import WrongUsage
 from shared.db.unit_of_work import UnitOfWork
-from shared.identity import administration, audit, client_store, documents, key_store
+from shared.identity import audit, client_store, credential_administration, documents, key_store
 from shared.identity.client_store import NewClient
 from shared.identity.passwords import hash_now
 from shared.identity.principals import SCOPES, Actor, User
@@ -24,7 +24,7 @@ def create_key(email: str, name: str, scopes: Sequence[str], expires_in: timedel
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         user = await require_user(work, email)
         expires_at = await _from_now(work, expires_in)
-        made = await administration.create_key(
+        made = await credential_administration.create_key(
             work, actor, user, name=name, scopes=scopes or SCOPES, expires_at=expires_at
         )
         return documents.new_key_document(made.key, made.api_key)
@@ -49,7 +49,7 @@ def set_key_active(key_id: str, *, is_active: bool) -> Act:
 
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         key = await require_key(work, key_id)
-        await administration.set_key_active(work, actor, key, is_active=is_active)
+        await credential_administration.set_key_active(work, actor, key, is_active=is_active)
         return documents.key_document(await require_key(work, key_id))
 
     return in_one_unit(step)
@@ -60,7 +60,7 @@ def delete_key(key_id: str) -> Act:
 
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         key = await require_key(work, key_id)
-        await administration.delete_key(work, actor, key)
+        await credential_administration.delete_key(work, actor, key)
         return documents.key_document(key)
 
     return in_one_unit(step)
@@ -78,13 +78,13 @@ def create_client(
     grid_owners: Sequence[str] | None,
 ) -> Act:
     """Make a client with a first secret."""
-    client_secret = administration.new_client_secret()
+    client_secret = credential_administration.new_client_secret()
     secret_hash = hash_now(client_secret)
     new = NewClient(name, tuple(roles), region, environment, tuple(grid_owners) if grid_owners else None)
 
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         account = await require_account(work, account_name)
-        client = await administration.create_client(work, actor, account.account_id, new, secret_hash)
+        client = await credential_administration.create_client(work, actor, account.account_id, new, secret_hash)
         return documents.new_client_document(client, client_secret)
 
     return in_one_unit(step)
@@ -106,7 +106,7 @@ def set_client_active(client_id: str, *, is_active: bool) -> Act:
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         client = await require_client(work, client_id)
         return documents.client_document(
-            await administration.set_client_active(work, actor, client, is_active=is_active)
+            await credential_administration.set_client_active(work, actor, client, is_active=is_active)
         )
 
     return in_one_unit(step)
@@ -117,7 +117,7 @@ def delete_client(client_id: str) -> Act:
 
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         client = await require_client(work, client_id)
-        await administration.delete_client(work, actor, client)
+        await credential_administration.delete_client(work, actor, client)
         return documents.client_document(client)
 
     return in_one_unit(step)
@@ -125,13 +125,15 @@ def delete_client(client_id: str) -> Act:
 
 def add_secret(client_id: str, expires_in: timedelta | None) -> Act:
     """Give a client another secret."""
-    client_secret = administration.new_client_secret()
+    client_secret = credential_administration.new_client_secret()
     secret_hash = hash_now(client_secret)
 
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         client = await require_client(work, client_id)
         expires_at = await _from_now(work, expires_in)
-        added = await administration.add_client_secret(work, actor, client, secret_hash, expires_at=expires_at)
+        added = await credential_administration.add_client_secret(
+            work, actor, client, secret_hash, expires_at=expires_at
+        )
         return documents.new_secret_document(added, client_secret)
 
     return in_one_unit(step)
@@ -162,7 +164,7 @@ def delete_secret(client_id: str, secret_id: str) -> Act:
     async def step(work: UnitOfWork, actor: Actor) -> Result:
         client = await require_client(work, client_id)
         kept = await client_store.list_secrets(work.connection, client.account_id, client.client_id)
-        await administration.delete_client_secret(work, actor, client, wanted)
+        await credential_administration.delete_client_secret(work, actor, client, wanted)
         return next(documents.secret_document(secret) for secret in kept if secret.secret_id == wanted)
 
     return in_one_unit(step)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.models.identity import audit_events
 from shared.db.unit_of_work import Reach
-from shared.identity.principals import Actor
+from shared.identity.principals import Account, Actor, ApiKey, Client, User
 from shared.identity.reach import account_id_of, within
 from shared.ids import AccountId, uuid7
 
@@ -105,6 +105,20 @@ async def record(
     )
 
 
+async def record_about(
+    connection: AsyncConnection,
+    actor: Actor,
+    thing: Account | User | ApiKey | Client,
+    event: AuditEventName,
+    details: Mapping[str, object] | None = None,
+) -> None:
+    """Add an event about an account, user, key or client, under its account."""
+    kind, object_id = _named(thing)
+    await record(
+        connection, thing.account_id, event, actor=actor, object_kind=kind, object_id=object_id, details=details
+    )
+
+
 async def list_events(
     connection: AsyncConnection,
     reach: Reach,
@@ -142,3 +156,16 @@ async def prune(connection: AsyncConnection, limit: int) -> int:
     statement = text("SELECT prune_audit_events(:at_most)")
     deleted: int = (await connection.execute(statement, {"at_most": limit})).scalar_one()
     return deleted
+
+
+def _named(thing: Account | User | ApiKey | Client) -> tuple[str, str]:
+    """What the audit record calls something: its kind and its id in the world outside."""
+    match thing:
+        case Account():
+            return "account", str(thing.number)
+        case User():
+            return "user", str(thing.number)
+        case ApiKey():
+            return "key", thing.key_id
+        case Client():
+            return "client", thing.client_id

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.background import BackgroundLoop
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 from shared.errors import Conflict, DependencyUnavailable
-from shared.identity import account_store, administration, client_store
+from shared.identity import account_store, administration, client_store, credential_administration
 from shared.identity.bootstrap import ACCOUNT_NAME, ACTOR, BOOTSTRAP_LOCK, EVERY_S
 from shared.identity.client_store import NewClient
 from shared.identity.passwords import PasswordHasher
@@ -99,7 +99,7 @@ class BootstrapClient:
             if account is None:
                 account = await administration.create_account(work, ACTOR, ACCOUNT_NAME)
             new = NewClient("First client", (ROLE,), region=wanted.region, client_id=wanted.client_id)
-            await administration.create_client(work, ACTOR, account.account_id, new, secret_hash)
+            await credential_administration.create_client(work, ACTOR, account.account_id, new, secret_hash)
         log.info("bootstrap_client_made", client_id=wanted.client_id, account=account.number)
 
 

@@ -79,3 +79,8 @@ def check_expiry(expires_at: datetime | None, now: datetime) -> None:
 @cache
 def _timezones() -> set[str]:
     return available_timezones()
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in the order of their first mention."""
+    return tuple(dict.fromkeys(names))

@@ -24,7 +24,7 @@ from services.gateway.dialects.line_telemetry.environments import audience_of, e
 from shared.clock import SystemClock
 from shared.db.models.identity import api_keys, user_tokens, web_sessions
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
-from shared.identity import administration, client_store
+from shared.identity import administration, client_store, credential_administration
 from shared.identity.api_keys import new_api_key
 from shared.identity.client_store import NewClient
 from shared.identity.principals import PRODUCTION, SCOPES, Account, Client, User
@@ -73,7 +73,7 @@ async def make_client(database: Database, account: Account) -> tuple[Client, Any
     """An OAuth2 client, and the id of its secret."""
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         new = NewClient("feed", CLIENT_ROLES)
-        client = await administration.create_client(work, TESTER, account.account_id, new, PASSWORD_HASH)
+        client = await credential_administration.create_client(work, TESTER, account.account_id, new, PASSWORD_HASH)
         (secret,) = await client_store.list_secrets(work.connection, EVERY_ACCOUNT, client.client_id)
     return client, secret.secret_id
 
@@ -121,9 +121,9 @@ async def _worn_out(database: Database, auth: Auth, hasher: TokenHasher, people:
         for name in ("disabled key", "expired key", "deleted key"):
             key = await require_key(work, made[name][3:11])
             if name == "disabled key":
-                await administration.set_key_active(work, TESTER, key, is_active=False)
+                await credential_administration.set_key_active(work, TESTER, key, is_active=False)
             elif name == "deleted key":
-                await administration.delete_key(work, TESTER, key)
+                await credential_administration.delete_key(work, TESTER, key)
             else:
                 await c.execute(update(api_keys).where(api_keys.c.key_id == key.key_id).values(expires_at=past))
         for name in ("expired token", "revoked token"):
@@ -152,7 +152,7 @@ async def _of_disabled_client(database: Database, settings: Settings, people: Ne
     forge = await _forge(database, settings, people.account)
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         client = await require_client(work, forge.claims["sub"])
-        await administration.set_client_active(work, TESTER, client, is_active=False)
+        await credential_administration.set_client_active(work, TESTER, client, is_active=False)
     return {"JWT of a disabled client": forge.good()}
 
 

@@ -19,7 +19,7 @@ from services.gateway.dialects.line_telemetry.sign_in import SignInService, sign
 from services.gateway.dialects.line_telemetry.token_endpoint import TOKENS_PER_MINUTE, TokenEndpoint
 from services.gateway.documents import openapi_json
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
-from shared.identity import administration
+from shared.identity import credential_administration
 from shared.identity.client_store import NewClient
 from shared.identity.passwords import PasswordHasher, hash_now
 from shared.identity.principals import Account, Client
@@ -150,4 +150,4 @@ async def make_client(
     owners = None if grid_owners is None else tuple(grid_owners)
     new = NewClient("program", tuple(roles), region, environment, owners)
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        return await administration.create_client(work, TESTER, account.account_id, new, CLIENT_SECRET_HASH)
+        return await credential_administration.create_client(work, TESTER, account.account_id, new, CLIENT_SECRET_HASH)

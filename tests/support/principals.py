@@ -10,7 +10,7 @@ from services.gateway.auth.auth import Auth, build_auth
 from services.gateway.auth.open_mode import OpenModeGate
 from shared.clock import Clock, SystemClock
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
-from shared.identity import administration
+from shared.identity import administration, credential_administration
 from shared.identity.passwords import PasswordHasher, hash_now
 from shared.identity.principals import SCOPES, Account, Actor, User
 from shared.identity.secret_key import SecretKeys, derive
@@ -88,7 +88,9 @@ async def make_key(
 ) -> str:
     """An API key of a user."""
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        made = await administration.create_key(work, TESTER, user, name="script", scopes=scopes, expires_at=expires_at)
+        made = await credential_administration.create_key(
+            work, TESTER, user, name="script", scopes=scopes, expires_at=expires_at
+        )
     return made.api_key
 
 

@@ -219,11 +219,4 @@ async def _note(work: UnitOfWork, user: User, event: audit.AuditEventName, addre
 
 
 async def _record(work: UnitOfWork, user: User, event: audit.AuditEventName, address: str | None) -> None:
-    await audit.record(
-        work.connection,
-        user.account_id,
-        event,
-        actor=Actor(user.subject, address),
-        object_kind="user",
-        object_id=str(user.number),
-    )
+    await audit.record_about(work.connection, Actor(user.subject, address), user, event)

@@ -41,19 +41,14 @@ class SignInHistory:
 
     async def add_failure(self, principal: User | Client | None, address: str) -> None:
         """Record a failure, an unknown one's under nobody's account: the operator sees guesses, and they take as long."""
-        account_id, subject = (
-            (NOBODY.account_id, f"{self.kind}:unknown")
-            if principal is None
-            else (principal.account_id, principal.subject)
-        )
+        event = FAILURE[self.kind]
         async with self.database.unit_of_work(EVERY_ACCOUNT) as work:
+            if principal is not None:
+                await audit.record_about(work.connection, Actor(principal.subject, address), principal, event)
+                return
+            actor = Actor(f"{self.kind}:unknown", address)
             await audit.record(
-                work.connection,
-                account_id,
-                FAILURE[self.kind],
-                actor=Actor(subject, address),
-                object_kind=self.kind,
-                object_id=subject.removeprefix(f"{self.kind}:"),
+                work.connection, NOBODY.account_id, event, actor=actor, object_kind=self.kind, object_id="unknown"
             )
 
     async def _has_signed_in_from(self, principal: User | Client | None, address: str) -> bool:

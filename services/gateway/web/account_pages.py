@@ -25,7 +25,7 @@ from services.gateway.web.rendering import Renderer
 from shared.clock import Clock
 from shared.db.unit_of_work import Database
 from shared.errors import InvalidInput, NotFound
-from shared.identity import administration, key_store, user_store
+from shared.identity import administration, credential_administration, key_store, user_store
 from shared.identity.passwords import check_rules
 from shared.identity.principals import SCOPES, User
 
@@ -129,7 +129,7 @@ async def make_key(app: AccountPages, call: FormCall) -> Reply:
         days = _days(form.text("days"))
         expires_at = None if days is None else app.clock.now() + timedelta(days=days)
         async with app.database.unit_of_work(user.account_id) as work:
-            made = await administration.create_key(
+            made = await credential_administration.create_key(
                 work,
                 call.actor,
                 user,
@@ -151,7 +151,7 @@ async def delete_key(app: AccountPages, call: FormCall) -> Reply:
         if key is None or key.user_number != user.number:
             raise NotFound("There is no such key.")
         work.after_commit.append(app.auth.verifier.forget)
-        await administration.delete_key(work, call.actor, key)
+        await credential_administration.delete_key(work, call.actor, key)
     return app.renderer.redirect(HOME)
 
 

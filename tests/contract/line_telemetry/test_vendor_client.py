@@ -14,7 +14,7 @@ from heimdall_api_client import HeimdallApiClient, HeimdallApiError
 
 from shared.db.engine import PostgresDatabase
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import administration
+from shared.identity import credential_administration
 from shared.identity.principals import Client
 from tests.support.eventually import eventually
 from tests.support.line_telemetry import (
@@ -90,7 +90,7 @@ async def test_its_own_calls_get_past_the_door(served: LineTelemetry) -> None:
     stranger = vendor_client(served, known)
     await asyncio.to_thread(stranger.auth_service.get_valid_token)
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.set_client_active(work, TESTER, known, is_active=False)
+        await credential_administration.set_client_active(work, TESTER, known, is_active=False)
 
     async def is_turned_away() -> bool:
         return await asyncio.to_thread(refusal_of, stranger) == 401

@@ -22,7 +22,7 @@ from services.gateway.http.routes import Dialect, plain_route
 from shared.db.engine import PostgresDatabase
 from shared.db.models.identity import accounts, api_keys, rate_counters, users
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import administration
+from shared.identity import credential_administration
 from shared.identity.client_store import NewClient
 from shared.identity.principals import SCOPES, User
 from shared.ids import OPEN_ACCOUNT_ID
@@ -178,7 +178,7 @@ async def test_a_key_without_the_scope_is_told_which_one_is_missing(world: World
 async def test_a_client_has_no_profile(world: World) -> None:
     async with world.database.unit_of_work(EVERY_ACCOUNT) as work:
         new = NewClient("feed", ("api_consumer",))
-        client = await administration.create_client(work, TESTER, world.user.account_id, new, PASSWORD_HASH)
+        client = await credential_administration.create_client(work, TESTER, world.user.account_id, new, PASSWORD_HASH)
     world.tokens.claims["a.b.c"] = Claims(
         client_id=client.client_id,
         account_id=client.account_id,

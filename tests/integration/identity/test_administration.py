@@ -16,7 +16,15 @@ from shared.db.models.identity import api_keys, audit_events, user_tokens, users
 from shared.db.models.reconfiguration import networks, sessions
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.errors import Conflict, InvalidInput, NotFound
-from shared.identity import account_store, administration, audit, client_store, key_store, user_store
+from shared.identity import (
+    account_store,
+    administration,
+    audit,
+    client_store,
+    credential_administration,
+    key_store,
+    user_store,
+)
 from shared.identity.api_keys import parse_api_key
 from shared.identity.client_store import NewClient
 from shared.identity.principals import CONSULTANCY_ROLE, SCOPES, Account, Actor, Client, User
@@ -43,7 +51,7 @@ async def user(database: PostgresDatabase, account: Account) -> User:
 async def client(database: PostgresDatabase, account: Account) -> Client:
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         new = NewClient("scada", ("ingest", "read"), grid_owners=("g1",))
-        return await administration.create_client(work, ACTOR, account.account_id, new, "$argon2id$first")
+        return await credential_administration.create_client(work, ACTOR, account.account_id, new, "$argon2id$first")
 
 
 async def sign_in(database: PostgresDatabase, user: User) -> None:
@@ -169,7 +177,7 @@ async def test_deleting_an_account_takes_everything_of_it_and_nothing_of_others(
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         other = await administration.create_account(work, ACTOR, "Other")
         neighbour = await administration.create_user(work, ACTOR, other, "n@other.example")
-        await administration.create_key(work, ACTOR, user, name="script")
+        await credential_administration.create_key(work, ACTOR, user, name="script")
         for owner in (account, other):
             key = uuid7()
             common = {"account_id": owner.account_id, "owner": "user:1", "kind": "json", "state": "loaded"}
@@ -338,8 +346,10 @@ async def test_two_gateways_that_make_the_same_user_at_once_make_one(
 
 async def test_a_key_is_found_by_its_id(database: PostgresDatabase, user: User) -> None:
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        everything = await administration.create_key(work, ACTOR, user, name="all")
-        little = await administration.create_key(work, ACTOR, user, name="some", scopes=["read", "jobs", "read"])
+        everything = await credential_administration.create_key(work, ACTOR, user, name="all")
+        little = await credential_administration.create_key(
+            work, ACTOR, user, name="some", scopes=["read", "jobs", "read"]
+        )
     assert everything.key.scopes == SCOPES
     assert little.key.scopes == ("read", "jobs")
     assert everything.api_key not in repr(everything)
@@ -358,7 +368,7 @@ async def test_a_key_is_found_by_its_id(database: PostgresDatabase, user: User) 
 async def test_a_key_without_a_scope_is_refused(database: PostgresDatabase, user: User) -> None:
     with pytest.raises(InvalidInput) as refused:
         async with database.unit_of_work(EVERY_ACCOUNT) as work:
-            await administration.create_key(work, ACTOR, user, name="k", scopes=[])
+            await credential_administration.create_key(work, ACTOR, user, name="k", scopes=[])
     assert refused.value.field == "scope" and "reconfiguration" in refused.value.message
 
 
@@ -367,12 +377,12 @@ async def test_a_key_cannot_be_made_for_an_unknown_scope_or_a_past_moment(
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         async with database.unit_of_work(EVERY_ACCOUNT) as work:
-            await administration.create_key(work, ACTOR, user, name="k", scopes=["everything"])
+            await credential_administration.create_key(work, ACTOR, user, name="k", scopes=["everything"])
     assert refused.value.field == "scope" and "reconfiguration" in refused.value.message
     with pytest.raises(InvalidInput) as refused:
         async with database.unit_of_work(EVERY_ACCOUNT) as work:
             past = await audit.now(work.connection) - timedelta(seconds=1)
-            await administration.create_key(work, ACTOR, user, name="k", expires_at=past)
+            await credential_administration.create_key(work, ACTOR, user, name="k", expires_at=past)
     assert refused.value.field == "expires_at"
 
 
@@ -385,7 +395,7 @@ async def test_a_client_has_at_most_two_active_secrets_also_when_many_are_added_
     async def add(number: int) -> str:
         try:
             async with database.unit_of_work(EVERY_ACCOUNT) as work:
-                await administration.add_client_secret(work, ACTOR, client, f"$argon2id${number}")
+                await credential_administration.add_client_secret(work, ACTOR, client, f"$argon2id${number}")
         except Conflict as error:
             return str(error.field)
         return "added"
@@ -393,9 +403,9 @@ async def test_a_client_has_at_most_two_active_secrets_also_when_many_are_added_
     assert sorted(await asyncio.gather(*map(add, range(4)))) == ["added", "secrets", "secrets", "secrets"]
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         first, second = await client_store.list_secrets(work.connection, EVERY_ACCOUNT, client.client_id)
-        await administration.delete_client_secret(work, ACTOR, client, first.secret_id)
+        await credential_administration.delete_client_secret(work, ACTOR, client, first.secret_id)
         with pytest.raises(NotFound):
-            await administration.delete_client_secret(work, ACTOR, client, first.secret_id)
+            await credential_administration.delete_client_secret(work, ACTOR, client, first.secret_id)
         record = await client_store.find_client_record(work.connection, client.client_id)
         assert record is not None
         assert record.is_valid and len(record.secret_hashes) == 1
@@ -408,12 +418,12 @@ async def test_a_client_has_at_most_two_active_secrets_also_when_many_are_added_
 async def test_an_expired_secret_does_not_count(database: PostgresDatabase, client: Client) -> None:
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         soon = await audit.now(work.connection) + timedelta(seconds=0.2)
-        await administration.add_client_secret(work, ACTOR, client, "$argon2id$short", expires_at=soon)
+        await credential_administration.add_client_secret(work, ACTOR, client, "$argon2id$short", expires_at=soon)
     await asyncio.sleep(0.3)  # the database's clock decides, which no test can move
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         record = await client_store.find_client_record(work.connection, client.client_id)
         assert record is not None and list(record.secret_hashes.values()) == ["$argon2id$first"]
-        await administration.add_client_secret(work, ACTOR, client, "$argon2id$next")
+        await credential_administration.add_client_secret(work, ACTOR, client, "$argon2id$next")
 
 
 @pytest.mark.parametrize(
@@ -430,23 +440,23 @@ async def test_what_cannot_be_a_client_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         async with database.unit_of_work(EVERY_ACCOUNT) as work:
-            await administration.create_client(work, ACTOR, account.account_id, new, "$argon2id$x")
+            await credential_administration.create_client(work, ACTOR, account.account_id, new, "$argon2id$x")
     assert refused.value.field == field
 
 
 async def test_a_client_is_changed_disabled_and_deleted(database: PostgresDatabase, client: Client) -> None:
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        changed = await administration.update_client(
+        changed = await credential_administration.update_client(
             work, ACTOR, client, {"roles": ("api_consumer",), "grid_owners": None}
         )
         assert (changed.roles, changed.grid_owners) == (("api_consumer",), None)
-        await administration.set_client_active(work, ACTOR, client, is_active=False)
+        await credential_administration.set_client_active(work, ACTOR, client, is_active=False)
         record = await client_store.find_client_record(work.connection, client.client_id)
         assert record is not None and not record.is_valid
         assert [c.client_id for c in await client_store.list_clients(work.connection, client.account_id)] == [
             client.client_id
         ]
-        await administration.delete_client(work, ACTOR, client)
+        await credential_administration.delete_client(work, ACTOR, client)
         with pytest.raises(NotFound):
             await require_client(work, client.client_id)
     names = await events_of(database, client.account_id)

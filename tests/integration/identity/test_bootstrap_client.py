@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from shared.db.engine import PostgresDatabase
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import account_store, administration, client_store
+from shared.identity import account_store, client_store, credential_administration
 from shared.identity.bootstrap_client import BootstrapClient
 from shared.identity.passwords import PasswordHasher
 from shared.identity.principals import Client
@@ -63,7 +63,7 @@ async def test_where_a_client_administers_none_is_made(database: PostgresDatabas
     await start(database, settings("second"))
     assert [client.client_id for client in await clients(database)] == ["first"]
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.delete_client(
+        await credential_administration.delete_client(
             work, TESTER, (await client_store.list_clients(work.connection, EVERY_ACCOUNT))[0]
         )
     await start(database, settings("second"))

@@ -9,7 +9,7 @@ from services.gateway.dialects.administration.schemas import NewOAuthClient, New
 from services.gateway.dialects.administration.service import Administration
 from services.gateway.dialects.administration.work import changing
 from services.gateway.http.call import Call, Reply, json_reply
-from shared.identity import administration, client_store
+from shared.identity import client_store, credential_administration
 from shared.identity.client_store import NewClient
 from shared.identity.documents import client_document, new_client_document, new_secret_document, secret_document
 
@@ -34,7 +34,7 @@ async def show_client(app: Administration, call: Call[None, None]) -> Reply:
 async def create_client(app: Administration, call: Call[None, NewOAuthClient]) -> Reply:
     """Make a client; its secret is shown this once."""
     authority, wanted = authority_of(call.identity, to_change=True), call.body
-    secret = administration.new_client_secret()
+    secret = credential_administration.new_client_secret()
     secret_hash = await app.hasher.hash(secret)
     new = NewClient(
         name=wanted.name,
@@ -45,7 +45,7 @@ async def create_client(app: Administration, call: Call[None, NewOAuthClient]) -
     )
     async with changing(app) as work:
         account = await account_or_own(work.connection, authority.reach, wanted.account_id, call.identity.account_id)
-        made = await administration.create_client(work, call.actor, account.account_id, new, secret_hash)
+        made = await credential_administration.create_client(work, call.actor, account.account_id, new, secret_hash)
     return created(new_client_document(made, secret), f"clients/{made.client_id}")
 
 
@@ -64,7 +64,7 @@ async def delete_client(app: Administration, call: Call[None, None]) -> Reply:
     reach = authority_of(call.identity, to_change=True).reach
     async with changing(app) as work:
         found = await client_of(work.connection, reach, call.ids["client_id"])
-        await administration.delete_client(work, call.actor, found)
+        await credential_administration.delete_client(work, call.actor, found)
     return done()
 
 
@@ -80,11 +80,11 @@ async def list_secrets(app: Administration, call: Call[None, None]) -> Reply:
 async def create_secret(app: Administration, call: Call[None, NewSecret]) -> Reply:
     """Give a client another secret; it is shown this once."""
     reach = authority_of(call.identity, to_change=True).reach
-    secret = administration.new_client_secret()
+    secret = credential_administration.new_client_secret()
     secret_hash = await app.hasher.hash(secret)
     async with changing(app) as work:
         found = await client_of(work.connection, reach, call.ids["client_id"])
-        made = await administration.add_client_secret(
+        made = await credential_administration.add_client_secret(
             work, call.actor, found, secret_hash, expires_at=call.body.expires_at
         )
     return created(new_secret_document(made, secret), f"clients/{found.client_id}/secrets/{made.secret_id}")
@@ -95,7 +95,9 @@ async def delete_secret(app: Administration, call: Call[None, None]) -> Reply:
     reach = authority_of(call.identity, to_change=True).reach
     async with changing(app) as work:
         found = await client_of(work.connection, reach, call.ids["client_id"])
-        await administration.delete_client_secret(work, call.actor, found, secret_id_of(call.ids["secret_id"]))
+        await credential_administration.delete_client_secret(
+            work, call.actor, found, secret_id_of(call.ids["secret_id"])
+        )
     return done()
 
 
@@ -103,5 +105,5 @@ async def _set_active(app: Administration, call: Call[None, None], *, is_active:
     reach = authority_of(call.identity, to_change=True).reach
     async with changing(app) as work:
         found = await client_of(work.connection, reach, call.ids["client_id"])
-        changed = await administration.set_client_active(work, call.actor, found, is_active=is_active)
+        changed = await credential_administration.set_client_active(work, call.actor, found, is_active=is_active)
     return json_reply(client_document(changed))

@@ -10,7 +10,7 @@ from services.gateway.dialects.administration.service import Administration
 from services.gateway.dialects.administration.work import changing
 from services.gateway.http.call import Call, Reply, json_reply
 from shared.db.unit_of_work import UnitOfWork
-from shared.identity import administration, key_store
+from shared.identity import credential_administration, key_store
 from shared.identity.documents import key_document, new_key_document
 from shared.identity.principals import ApiKey
 
@@ -39,7 +39,7 @@ async def create_key(app: Administration, call: Call[None, NewKey]) -> Reply:
     async with changing(app) as work:
         user = await user_of(work.connection, authority.reach, wanted.user_id)
         authority.require_over(user)
-        made = await administration.create_key(
+        made = await credential_administration.create_key(
             work, call.actor, user, name=wanted.name, scopes=wanted.scopes, expires_at=wanted.expires_at
         )
     return created(new_key_document(made.key, made.api_key), f"keys/{made.key.key_id}")
@@ -60,7 +60,7 @@ async def delete_key(app: Administration, call: Call[None, None]) -> Reply:
     authority = authority_of(call.identity, to_change=True)
     async with changing(app) as work:
         key = await _key_to_change(work, authority, call.ids["key_id"])
-        await administration.delete_key(work, call.actor, key)
+        await credential_administration.delete_key(work, call.actor, key)
     return done()
 
 
@@ -68,7 +68,7 @@ async def _set_active(app: Administration, call: Call[None, None], *, is_active:
     authority = authority_of(call.identity, to_change=True)
     async with changing(app) as work:
         key = await _key_to_change(work, authority, call.ids["key_id"])
-        await administration.set_key_active(work, call.actor, key, is_active=is_active)
+        await credential_administration.set_key_active(work, call.actor, key, is_active=is_active)
         changed = await key_of(work.connection, authority.reach, key.key_id)
     return json_reply(key_document(changed))
 

@@ -28,7 +28,7 @@ from services.gateway.http.binding import BindingFailed
 from services.gateway.http.call import Call, Reply, document_reply, json_reply
 from shared.db.unit_of_work import Database
 from shared.errors import NotFound
-from shared.identity import administration, client_store
+from shared.identity import client_store, credential_administration
 from shared.identity.client_store import ClientChanges, NewClient
 from shared.identity.passwords import PasswordHasher
 from shared.identity.principals import Client
@@ -54,7 +54,7 @@ async def create_client(app: ClientAdministration, call: Call[None, NewClientBod
     region = wanted.region.lower()
     if region not in app.served_regions:
         raise BindingFailed({"$.region": [f"The value '{wanted.region[:100]}' is not valid."]})
-    secret = administration.new_client_secret()
+    secret = credential_administration.new_client_secret()
     secret_hash = await app.hasher.hash(secret)
     new = NewClient(
         name=wanted.name,
@@ -65,7 +65,7 @@ async def create_client(app: ClientAdministration, call: Call[None, NewClientBod
     )
     account_id = call.identity.account_id
     async with app.database.unit_of_work(account_id) as work:
-        made = await administration.create_client(work, call.actor, account_id, new, secret_hash)
+        made = await credential_administration.create_client(work, call.actor, account_id, new, secret_hash)
     view = NewClientView(**members_of(made), client_secret=secret)
     return _created(json_reply(NewClientData(data=view), status=201), made.client_id)
 
@@ -101,9 +101,11 @@ async def update_client(app: ClientAdministration, call: Call[None, ClientPatch]
         work.after_commit.append(app.forget_credentials)
         client = await _client(work.connection, call)
         if changes:
-            client = await administration.update_client(work, call.actor, client, changes)
+            client = await credential_administration.update_client(work, call.actor, client, changes)
         if "is_active" in given and patch.is_active != client.is_active:
-            client = await administration.set_client_active(work, call.actor, client, is_active=patch.is_active)
+            client = await credential_administration.set_client_active(
+                work, call.actor, client, is_active=patch.is_active
+            )
         view = await _view(work.connection, account_id, client)
     return json_reply(ClientData(data=view))
 
@@ -112,17 +114,17 @@ async def delete_client(app: ClientAdministration, call: Call[None, None]) -> Re
     """Delete a client with its secrets."""
     async with app.database.unit_of_work(call.identity.account_id) as work:
         work.after_commit.append(app.forget_credentials)
-        await administration.delete_client(work, call.actor, await _client(work.connection, call))
+        await credential_administration.delete_client(work, call.actor, await _client(work.connection, call))
     return Reply(204)
 
 
 async def create_secret(app: ClientAdministration, call: Call[None, NewSecretBody]) -> Reply:
     """Give a client another secret; it is shown this once."""
-    secret = administration.new_client_secret()
+    secret = credential_administration.new_client_secret()
     secret_hash = await app.hasher.hash(secret)
     async with app.database.unit_of_work(call.identity.account_id) as work:
         client = await _client(work.connection, call)
-        made = await administration.add_client_secret(
+        made = await credential_administration.add_client_secret(
             work, call.actor, client, secret_hash, expires_at=call.body.expires_at
         )
     view = NewSecretView(**secret_view(made).model_dump(mode="python", round_trip=True), client_secret=secret)
@@ -135,7 +137,7 @@ async def delete_secret(app: ClientAdministration, call: Call[None, None]) -> Re
     async with app.database.unit_of_work(call.identity.account_id) as work:
         work.after_commit.append(app.forget_credentials)
         client = await _client(work.connection, call)
-        await administration.delete_client_secret(work, call.actor, client, secret_id)
+        await credential_administration.delete_client_secret(work, call.actor, client, secret_id)
     return Reply(204)
 
 

@@ -93,14 +93,7 @@ class TokenEndpoint:
 
     async def _record(self, client: Client, address: str) -> None:
         async with self.database.unit_of_work(EVERY_ACCOUNT) as work:
-            await audit.record(
-                work.connection,
-                client.account_id,
-                "client:token:issued",
-                actor=Actor(client.subject, address),
-                object_kind="client",
-                object_id=client.client_id,
-            )
+            await audit.record_about(work.connection, Actor(client.subject, address), client, "client:token:issued")
 
     async def _find(self, client_id: str) -> ClientRecord | None:
         if len(client_id) > LONGEST_CLIENT_ID:

@@ -10,7 +10,7 @@ import pytest
 from services.gateway.dialects.flexibility.routes import ENTRANCE_ROUTES, V3_ROUTES
 from services.gateway.dialects.flexibility.sunset import METHODS_OF
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import administration, audit
+from shared.identity import administration, audit, credential_administration
 from tests.integration.gateway.flexibility.conftest import Api, People
 from tests.support.apis import Got
 from tests.support.eventually import eventually
@@ -235,7 +235,9 @@ async def test_issued_tokens_are_in_the_audit_record(api: Api, people: People) -
 async def test_each_place_for_a_credential_is_accepted(api: Api, people: People) -> None:
     token = await api.token(people.member)
     async with api.process.database.unit_of_work(EVERY_ACCOUNT) as work:
-        made = await administration.create_key(work, TESTER, people.member, name="suite", scopes=["flexibility"])
+        made = await credential_administration.create_key(
+            work, TESTER, people.member, name="suite", scopes=["flexibility"]
+        )
     for headers in (
         {"Authorization": token},
         {"Authorization": f"Bearer {token}"},
@@ -278,7 +280,9 @@ async def test_a_key_without_the_scope_is_refused_and_one_that_reads_only_reads(
     keys = {}
     async with api.process.database.unit_of_work(EVERY_ACCOUNT) as work:
         for scope in ("read", "jobs"):
-            keys[scope] = await administration.create_key(work, TESTER, people.chief, name=scope, scopes=[scope])
+            keys[scope] = await credential_administration.create_key(
+                work, TESTER, people.chief, name=scope, scopes=[scope]
+            )
     refused = {
         "result": "Rejected",
         "status": "INVALID_SENDER",

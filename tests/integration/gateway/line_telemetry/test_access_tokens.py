@@ -25,7 +25,7 @@ from sqlalchemy import text
 from services.gateway.auth.key_ring import KeyRing
 from shared.db.engine import PostgresDatabase
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import administration, client_store
+from shared.identity import client_store, credential_administration
 from shared.identity.principals import Client
 from shared.identity.secret_key import derive
 from shared.identity.signing_key_rotation import rotate
@@ -207,7 +207,7 @@ async def test_a_client_that_is_deactivated_is_refused_within_five_seconds(serve
     token = await served.token(client)
     assert (await served.call("GET", "/access/v1/clients", token)).status == 200
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.set_client_active(work, TESTER, client, is_active=False)
+        await credential_administration.set_client_active(work, TESTER, client, is_active=False)
     await eventually(lambda: is_refused(served, token), within=5.0)
 
 
@@ -218,10 +218,10 @@ async def test_the_tokens_of_a_deleted_secret_end_and_those_of_the_other_stay(se
     ended = await served.token(client)
     second = "another-secret-of-the-same-client-0123456"
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.add_client_secret(work, TESTER, client, await served.hasher.hash(second))
+        await credential_administration.add_client_secret(work, TESTER, client, await served.hasher.hash(second))
     got = await served.sign_in(client, client_secret=second)
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.delete_client_secret(work, TESTER, client, first.secret_id)
+        await credential_administration.delete_client_secret(work, TESTER, client, first.secret_id)
     await eventually(lambda: is_refused(served, ended), within=5.0)
     assert not await is_refused(served, got.json["access_token"])
 
@@ -230,7 +230,7 @@ async def test_a_role_that_is_taken_away_is_gone_from_the_token_too(served: Line
     client = await make_client(served.database, roles=("platform_admin", "api_consumer"))
     token = await served.token(client)
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.update_client(work, TESTER, client, {"roles": ("api_consumer", "ingest")})
+        await credential_administration.update_client(work, TESTER, client, {"roles": ("api_consumer", "ingest")})
 
     async def roles() -> frozenset[str]:
         claims = await served.tokens.verify(token)

@@ -14,7 +14,7 @@ from services.gateway.auth.rate_limits import Window
 from services.gateway.dialects.line_telemetry.token_endpoint import TOKENS_PER_MINUTE
 from shared.db.engine import PostgresDatabase
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import account_store, administration, audit, client_store
+from shared.identity import account_store, audit, client_store, credential_administration
 from tests.support.apis import Got
 from tests.support.eventually import eventually
 from tests.support.line_telemetry import (
@@ -265,7 +265,7 @@ async def refused_clients(database: PostgresDatabase) -> dict[str, dict[str, str
     developer = await make_client(database, environment="developer")
     two_secrets = await make_client(database)
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.set_client_active(work, TESTER, disabled, is_active=False)
+        await credential_administration.set_client_active(work, TESTER, disabled, is_active=False)
         await account_store.set_account_active(work.connection, without_account.account_id, is_active=False)
         for secret in await client_store.list_secrets(work.connection, EVERY_ACCOUNT, expired.client_id):
             await client_store.delete_secret(work.connection, expired.client_id, secret.secret_id)
@@ -309,7 +309,7 @@ async def test_either_of_two_secrets_lets_a_client_in(served: LineTelemetry) -> 
     client = await make_client(served.database)
     second = "another-secret-of-the-same-client-0123456"
     async with served.database.unit_of_work(EVERY_ACCOUNT) as work:
-        await administration.add_client_secret(work, TESTER, client, await served.hasher.hash(second))
+        await credential_administration.add_client_secret(work, TESTER, client, await served.hasher.hash(second))
     assert [(await served.sign_in(client, client_secret=s)).status for s in (CLIENT_SECRET, second)] == [200, 200]
 
 
