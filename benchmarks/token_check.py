@@ -26,7 +26,7 @@ from shared.db.embedded import EmbeddedPostgres
 from shared.db.engine import PostgresDatabase
 from shared.db.migrate import upgrade
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.identity import administration
+from shared.identity import administration, credential_administration
 from shared.identity.passwords import PasswordHasher, hash_now
 from shared.identity.principals import Actor
 from shared.identity.secret_key import derive
@@ -120,7 +120,7 @@ async def _credentials(database: PostgresDatabase, auth: Auth) -> tuple[str, str
         user = await administration.create_user(
             work, ACTOR, account, "a@b.example", username="a", password_hash=hash_now("irrelevant here")
         )
-        made = await administration.create_key(work, ACTOR, user, name="benchmark")
+        made = await credential_administration.create_key(work, ACTOR, user, name="benchmark")
     return await auth.sign_in.issue_token(user), made.api_key
 
 
