@@ -20,10 +20,11 @@ from shared.errors import BusbarError, NotFound
 WEB_APPLICATION = "/index_webapp.html"
 ASSET_FOLDERS = ("js", "css", "fonts")
 MAX_FRONTEND_BYTES = 64 << 20
-# The application is somebody else's: it may style itself, but it loads nothing from anywhere but here.
+# The application is somebody else's, and whoever runs the server chose it: it may style itself, and evaluate scripts as the
+# template compilers and plotting libraries of such applications do, but it loads nothing from anywhere but here.
 APPLICATION_HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'",
 }
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",

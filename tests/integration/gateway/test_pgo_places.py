@@ -54,7 +54,11 @@ async def test_an_application_in_its_folder_is_served_at_its_usual_addresses(dat
     (tmp_path / "js" / "app.js").write_text("go()")
     (tmp_path / "secret.txt").write_text("no")
     async with serving(database_url, pgo_frontend_dir=str(tmp_path)) as served:
-        assert (await served.call("GET", "/index_webapp.html")).body == b"<p>the application</p>"
+        page = await served.call("GET", "/index_webapp.html")
+        assert (page.body, page.headers["Cache-Control"]) == (b"<p>the application</p>", "no-cache")
+        policy = page.headers["Content-Security-Policy"]
+        assert "'unsafe-eval'" in policy, "templates may be compiled in the browser"
+        assert "http" not in policy and "*" not in policy, "nothing comes from elsewhere"
         got = await served.call("GET", "/pgo-web-frontend/js/app.js")
         assert (got.body, got.headers["Content-Type"]) == (b"go()", "text/javascript; charset=utf-8")
         for path in ("js/other.js", "js/..%2Fsecret.txt", "%2E%2E/secret.txt"):
