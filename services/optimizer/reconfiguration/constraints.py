@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.optimizer.reconfiguration.appraisal import NOT_RADIAL_AMOUNT
 from services.optimizer.reconfiguration.expansion import ReducedFlow
 from services.optimizer.reconfiguration.flow import FlowStatus, PeriodFlow
+from services.optimizer.reconfiguration.kernels.sweep import FAILED_FLOW
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray, IntArray, Period, PowerGrid
 from services.optimizer.reconfiguration.reduction import Reduction
 from services.optimizer.reconfiguration.topology import Trees, original_path, shortest_cycle
@@ -24,8 +26,6 @@ RADIAL = "Radial configuration"
 CONNECTED = "Connnected consumers"  # three n: clients know it by this name
 CYCLIC = "Cyclic power flow"
 TRANSFORMER_MODES = "Invalid tranformer modes"  # and by this, without the s
-
-NOT_RADIAL_AMOUNT = 1e100  # of a period; outweighs every other amount
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def find_violations(
 ) -> tuple[tuple[Violation, ...], float]:
     """Violations of a solution in the order in which they are reported, and the amount that ranks infeasible ones.
 
-    The amount adds volts beyond voltage limits, squared watts beyond provider limits, misfed transformers, periods without a
-    converged flow, and a sum that outweighs everything for each period that is not radial or leaves demand without supply:
-    the search counts in the same way, and what it finds could otherwise never replace a solution that leaves consumers in
-    the dark.
+    The amount adds volts beyond voltage limits, squared watts beyond provider limits and misfed transformers, a sum that
+    outweighs these for each period whose flow fails, instead of what its meaningless numbers exceed, and one that outweighs
+    everything for each period that is not radial or leaves demand without supply. The search counts in the same way: what it
+    finds could otherwise never replace a solution whose flow fails or that leaves consumers in the dark.
     """
     checks: tuple[tuple[str, _Check], ...] = (
         (CONSUMER_VOLTAGE, lambda state, flow: _consumer_voltages(grid, reduction, state, flow)),
@@ -80,15 +80,14 @@ def find_violations(
         violation, excess = _flow_limit(name, check, states)
         violations += violation
         amount += excess
-    without_flow = [
-        state for state in states if state.flow is None or state.flow.original.status < FlowStatus.APPROXIMATE
-    ]
+    without_flow = [state for state in states if state.flow is None or _has_failed(state.flow)]
+    failed = [state for state in states if state.flow is not None and _has_failed(state.flow)]
     not_radial = [state for state in states if not state.trees.allow_flow]
     misfed = [state for state in states if state.trees.outputs.misfed.size]
     unserved = [(state, nodes) for state in states if (nodes := _unserved_nodes(reduction, state)).size]
     of_no_use = {id(state) for state in (*not_radial, *(state for state, _ in unserved))}
     amount += sum(state.trees.outputs.misfed.size for state in misfed)
-    amount += len(without_flow) + NOT_RADIAL_AMOUNT * len(of_no_use)
+    amount += FAILED_FLOW * len(failed) + NOT_RADIAL_AMOUNT * len(of_no_use)
     violations += _misfed_terminals(grid, misfed)
     violations += _inconsistent_flow(without_flow)
     violations += _not_radial(not_radial)
@@ -96,6 +95,10 @@ def find_violations(
     violations += _cyclic(grid, reduction, [state for state in not_radial if state.trees.cycle_count])
     violations += _missing_modes(grid, misfed)
     return tuple(violations), amount
+
+
+def _has_failed(flow: RadialFlow) -> bool:
+    return flow.original.status < FlowStatus.APPROXIMATE
 
 
 def _flow_limit(name: str, check: _Check, states: Sequence[PeriodState]) -> tuple[list[Violation], float]:
@@ -109,7 +112,7 @@ def _flow_limit(name: str, check: _Check, states: Sequence[PeriodState]) -> tupl
             continue
         for breach in check(state, state.flow):
             texts.append(f"{at}: {breach.text}")
-            amount += breach.amount
+            amount += 0.0 if _has_failed(state.flow) else breach.amount
     return [Violation(name, listed(texts, "; "))] if texts else [], amount
 
 

@@ -7,17 +7,18 @@ import re
 import numpy as np
 import pytest
 
+from services.optimizer.reconfiguration.appraisal import NOT_RADIAL_AMOUNT
 from services.optimizer.reconfiguration.constraints import (
     CONNECTED,
     CONSISTENT_FLOW,
     CONSUMER_VOLTAGE,
     CYCLIC,
     LINE_VOLTAGE,
-    NOT_RADIAL_AMOUNT,
     PROVIDER_CAPACITY,
     RADIAL,
 )
 from services.optimizer.reconfiguration.evaluation import evaluate
+from services.optimizer.reconfiguration.kernels.sweep import FAILED_FLOW
 from services.optimizer.reconfiguration.reduction import reduce_network
 from services.optimizer.reconfiguration.verdict import Verdict
 from tests.support.grids import Case, case
@@ -63,7 +64,7 @@ class TestSingleCauses:
     def test_diverging_flow(self) -> None:
         verdict = judged(case("G 1000V | L r=1350 | C 200W"))
         assert list(described(verdict)) == [CONSISTENT_FLOW]
-        assert verdict.violation_amount == 1
+        assert verdict.violation_amount == FAILED_FLOW
 
     def test_text_of_a_voltage_drop_that_is_too_high(self) -> None:
         text = described(judged(case("G 100V | L r=1000 | C 100W")))
@@ -167,6 +168,15 @@ def test_a_dark_consumer_is_worse_than_any_limit_that_its_supply_would_break() -
     dark, supplied = judged(given, ["L"]), judged(given, [])
     assert (list(described(dark)), list(described(supplied))) == ([CONNECTED], [LINE_VOLTAGE])
     assert supplied.violation_amount < dark.violation_amount
+
+
+def test_a_flow_that_fails_is_worse_than_any_limit_that_another_breaks_and_better_than_darkness() -> None:
+    given = case("G 100V | L sw r=1000 vmax=1 | C 100W vmin=99", "G | K sw r=2 | C")
+    failed, low, dark = judged(given, ["K"]), judged(given, ["L"]), judged(given, ["K", "L"])
+    assert CONSISTENT_FLOW in described(failed)
+    assert list(described(low)) == [CONSUMER_VOLTAGE]
+    assert 1.0 < low.violation_amount < failed.violation_amount < dark.violation_amount
+    assert failed.violation_amount == FAILED_FLOW  # its numbers mean nothing, nor does what they exceed
 
 
 def test_a_period_with_cycles_and_dark_consumers_counts_once() -> None:
