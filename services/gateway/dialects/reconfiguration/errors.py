@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from services.gateway.http.binding import BindingFailed, problem_reply
 from services.gateway.http.call import Reply, text_reply
+from services.gateway.http.faults import retry_headers
 from services.gateway.http.routes import status_of
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 from shared.observability.tracing import current_traceparent
@@ -123,10 +124,9 @@ def reply_to_error(error: BusbarError, statuses: Mapping[str, int]) -> Reply:
     if isinstance(error, BindingFailed):
         return problem_reply(error, trace_id=current_traceparent())
     status = status_of(error, {**STATUSES, **statuses})
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, DependencyUnavailable) else {}
     text = (
         error.message
         if status < 500 or isinstance(error, DependencyUnavailable)
         else "Something went wrong inside the server."
     )
-    return text_reply(text, status=status, headers=headers)
+    return text_reply(text, status=status, headers=retry_headers(error))

@@ -29,7 +29,7 @@ from services.gateway.dialects.reconfiguration.service import Reconfiguration
 from services.gateway.http.binding import ValidationProblem
 from services.gateway.http.bodies import DocumentBody, JsonBody, NoBody
 from services.gateway.http.forms import FileField, FlagField, FormBody, TextField
-from services.gateway.http.routes import Answer, NoQuery, QueryModel, Route, plain_route
+from services.gateway.http.routes import RETRY_AFTER, Answer, NoQuery, QueryModel, Route, plain_route
 
 SERVER, NETWORKS, SESSIONS, SOLUTIONS = "Server", "Networks", "Sessions", "Solutions"
 TAGS = (
@@ -40,9 +40,7 @@ TAGS = (
 )
 
 _TEXT, _JSON, _PROBLEM = "text/plain", "application/json", "application/problem+json"
-_LATER = Answer(
-    503, "Something that is needed is away; try again.", _TEXT, headers={"Retry-After": "After how many seconds."}
-)
+_LATER = Answer(503, "Something that is needed is away; try again.", _TEXT, headers=RETRY_AFTER)
 _WRONG_FORM = Answer(400, "The request does not have the form described here.", _PROBLEM, ValidationProblem)
 _NO_SESSION = Answer(404, "There is no such session.", _TEXT)
 _NO_SOLUTION = Answer(404, "There is no such session, or no such solution in it.", _TEXT)
