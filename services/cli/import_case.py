@@ -18,6 +18,8 @@ from services.optimizer.documents import DocumentError, read_demands, read_power
 
 Document = dict[str, Any]  # a JSON document of the API
 
+ROOT_3 = math.sqrt(3.0)
+
 # Loss in watts is then the objective, which is in watt-hours.
 PERIOD = {"id": "hour", "start_time": "2024-01-01T00:00:00Z", "end_time": "2024-01-01T01:00:00Z"}
 
@@ -149,6 +151,9 @@ def _line(branch: Branch) -> Document:
 def _transformers(buses: Sequence[Bus], branches: Sequence[Branch]) -> Iterator[Document]:
     kv = {bus.id: bus.kv for bus in buses}
     for branch in branches:
+        for end in (branch.source, branch.target):
+            if branch.ratio and end not in kv:
+                raise WrongUsage(f"transformer '{branch.id}': there is no bus '{end}'")
         if branch.ratio:
             inner = _inner_id(branch)
             yield {

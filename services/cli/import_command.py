@@ -1,4 +1,4 @@
-"""``busbar import pandapower|matpower|csv``: the words of the commands. What they do is in ``import_*.py``, imported when one runs."""
+"""``busbar import pandapower|simbench|matpower|csv``: the words of the commands. What they do is in ``import_*.py``, imported when one runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ import_ = typer.Typer(
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="NAME", help="Begin the names so [default: that of FILE, here].")
 ]
+WithoutGeneration = Annotated[
+    bool,
+    typer.Option(
+        "--without-generation", help="Leave out what feeds in beside the sources, as in an hour of highest load."
+    ),
+]
 
 
 @import_.command("matpower")
@@ -44,6 +50,7 @@ def import_matpower(
 @import_.command("pandapower")
 def import_pandapower(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What pandapower.to_json has written.")],
+    without_generation: WithoutGeneration = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,9 +59,27 @@ def import_pandapower(
     def read() -> Case:
         from services.cli.import_pandapower import read_pandapower
 
-        return read_pandapower(_content(file), file.stem)
+        return read_pandapower(_content(file), file.stem, with_generation=not without_generation)
 
     _write(file, read, out, as_json=as_json)
+
+
+@import_.command("simbench")
+def import_simbench(
+    folder: Annotated[Path, typer.Argument(metavar="FILE", help="Folder with the tables of a grid, or its Node.csv.")],
+    without_generation: WithoutGeneration = False,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """A SimBench grid at its nominal loads. Lines with a switch at an end become switches."""
+    tables = folder if folder.is_dir() else folder.parent
+
+    def read() -> Case:
+        from services.cli.import_simbench import read_simbench
+
+        return read_simbench(tables, with_generation=not without_generation)
+
+    _write(tables, read, out or Path(tables.resolve().name), as_json=as_json)
 
 
 @import_.command("csv")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.import_case import Branch, Bus, Case
+from services.cli.import_case import ROOT_3, Branch, Bus, Case
 from services.cli.usage import WrongUsage
 
 BRANCH_COLUMNS = ("branch", "from_bus", "to_bus", "r_ohm", "x_ohm")
@@ -16,7 +16,6 @@ FURTHER_BRANCH_COLUMNS = ("imax_a", "is_open", "is_switch", "p_kw", "q_kvar")
 BUS_COLUMNS = ("bus", "p_kw", "q_kvar")
 FURTHER_BUS_COLUMNS = ("v_min_pu", "v_max_pu")
 FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-ROOT_3 = math.sqrt(3.0)
 
 
 @dataclass(frozen=True, slots=True)

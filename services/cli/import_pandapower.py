@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from services.cli.import_case import Branch, Bus, Case
+from services.cli.import_case import ROOT_3, Branch, Bus, Case
 from services.cli.usage import WrongUsage
 
-ROOT_3 = math.sqrt(3.0)
 # Tables with elements that carry power and have no place here.
 REFUSED = (
     *("trafo3w", "impedance", "ward", "xward", "dcline", "gen", "motor", "asymmetric_load", "asymmetric_sgen"),
     *("svc", "tcsc", "ssc", "vsc", "b2b_vsc", "line_dc"),
 )
+GENERATION = ("sgen", "storage")
 # Shares of loads that are no constant power.
 VOLTAGE_DEPENDENT = (
     *("const_z_percent", "const_i_percent"),
@@ -49,11 +49,14 @@ class _Element:
         return int(self.number(column))
 
 
-def read_pandapower(document: bytes, name: str) -> Case:
+def read_pandapower(document: bytes, name: str, *, with_generation: bool = True) -> Case:
     """The case of a network. Buses and branches have the index of their table as id, with its name before it but for buses and lines.
 
     A line is a switch if a switch of pandapower is at it, or if there are no line switches at all; it is open if it is out of
     service or one of its switches is open. A switch between buses is a line without impedance.
+
+    Args:
+        with_generation: whether what static generators and storages feed in counts, or is left out.
 
     Raises:
         WrongUsage: it is no such document, or has elements that the model does not.
@@ -63,7 +66,7 @@ def read_pandapower(document: bytes, name: str) -> Case:
         found = [each.index for each in tables.rows(refused) if each.flag("in_service")]
         if found:
             raise WrongUsage(f"{refused}: the model has no such elements, and {len(found)} are in service")
-    return _Conversion(tables).case(name)
+    return _Conversion(tables, with_generation=with_generation).case(name)
 
 
 class _Tables:
@@ -93,8 +96,9 @@ class _Tables:
 
 
 class _Conversion:
-    def __init__(self, tables: _Tables) -> None:
+    def __init__(self, tables: _Tables, *, with_generation: bool) -> None:
         self._tables = tables
+        self._with_generation = with_generation
         self._buses = {each.index: each for each in tables.rows("bus") if each.flag("in_service")}
         self._known = {str(index) for index in self._buses}
         self._remarks: list[str] = []
@@ -124,6 +128,9 @@ class _Conversion:
         load = dict.fromkeys(self._buses, 0j)
         for table, sign in (("load", 1.0), ("sgen", -1.0), ("storage", 1.0), ("shunt", 1.0)):
             found = [each for each in self._tables.rows(table) if each.flag("in_service")]
+            if found and table in GENERATION and not self._with_generation:
+                self._remarks.append(f"{table}: {len(found)} left out, as asked for")
+                continue
             for each in found:
                 if each.place("bus") in load:
                     factor = sign * each.number("scaling", 1.0) * each.number("step", 1.0)

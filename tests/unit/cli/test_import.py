@@ -19,6 +19,7 @@ from pandapower.converter.pypower import from_ppc
 from services.cli.import_case import Case, documents_of
 from services.cli.import_matpower import read_matpower
 from services.cli.import_pandapower import read_pandapower
+from services.cli.import_simbench import read_simbench
 from services.cli.usage import WrongUsage
 from services.optimizer.documents import read_demands, read_power_grid, read_start_configuration
 from services.optimizer.reconfiguration.evaluation import evaluate
@@ -125,6 +126,11 @@ def test_what_the_model_has_not_is_told_or_refused() -> None:
     net.trafo["pfe_kw"] = 1.0
     remarks = " ".join(read_pandapower(pandapower.to_json(net).encode(), "mv").remarks)
     assert "capacitance" in remarks and "transformers" in remarks
+    pandapower.create_sgen(net, 3, p_mw=0.1)
+    assert (
+        "sgen: 1 left out, as asked for"
+        in read_pandapower(pandapower.to_json(net).encode(), "mv", with_generation=False).remarks
+    )
     pandapower.create_gen(net, 3, p_mw=0.1)
     with pytest.raises(WrongUsage, match="gen: the model has no such elements, and 1"):
         read_pandapower(pandapower.to_json(net).encode(), "mv")
@@ -141,6 +147,115 @@ def test_a_transformer_that_turns_angles_is_refused() -> None:
 def test_what_pandapower_has_not_written_is_refused(document: bytes) -> None:
     with pytest.raises(WrongUsage, match="to_json"):
         read_pandapower(document, "x")
+
+
+# ------------------------------------------------------------------ SimBench
+
+SIMBENCH = {
+    "Node": """id;type;vmSetp;vaSetp;vmR;vmMin;vmMax;substation;coordID;subnet;voltLvl
+hv;busbar;1.02;0;110;NULL;NULL;S;NULL;x;3
+bar;busbar;NULL;NULL;20;0.95;1.05;S;NULL;x;5
+bar_1;auxiliary;NULL;NULL;20;0.95;1.05;S;NULL;x;5
+A;node;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+A_1;auxiliary;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+A_2;auxiliary;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+B;node;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+B_1;auxiliary;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+C;node;NULL;NULL;20;0.95;1.05;NULL;NULL;x;5
+""",
+    "Switch": """id;nodeA;nodeB;type;cond;substation;subnet;voltLvl
+s1;bar;bar_1;CB;1;S;x;5
+s2;A_1;A;LBS;1;NULL;x;5
+s3;A;A_2;LBS;1;NULL;x;5
+s4;B;B_1;LBS;0;NULL;x;5
+s5;B;C;DS;1;NULL;x;5
+""",
+    "Line": """id;nodeA;nodeB;type;length;loadingMax;subnet;voltLvl
+l1;bar_1;A_1;cable;2.5;100;x;5
+l2;A_2;B_1;cable;1.5;100;x;5
+l3;bar;C;overhead;4;100;x;5
+""",
+    "LineType": """id;r;x;b;iMax;type
+cable;0.4;0.12;0;210;cable
+overhead;0.6;0.35;0;160;ohl
+""",
+    "Load": """id;node;profile;pLoad;qLoad;sR;subnet;voltLvl
+d1;A;H0;1.5;0.5;2;x;5
+d2;B;H0;0.9;0.2;1;x;5
+d3;C;H0;0.4;0.1;1;x;5
+""",
+    "RES": """id;node;type;profile;calc_type;pRES;qRES;sR;subnet;voltLvl
+r1;B;PV;PV1;pq;0.3;0.05;1;x;5
+""",
+    "Transformer": """id;nodeHV;nodeLV;type;tappos;autoTap;autoTapSide;loadingMax;substation;subnet;voltLvl
+t;hv;bar;kind;-2;0;NULL;100;S;x;4
+""",
+    "TransformerType": """id;sR;vmHV;vmLV;va0;vmImp;pCu;pFe;iNoLoad;tapable;tapside;dVm;dVa;tapNeutr;tapMin;tapMax
+kind;25;110;20;150;11.2;90;0;0;1;HV;1.5;0;1;-9;9
+""",
+    "ExternalNet": """id;node;calc_type;dspf;pExtNet;qExtNet;pWardShunt;qWardShunt;rXWard;xXWard;vmXWard;subnet;voltLvl
+grid;hv;vavm;1;NULL;NULL;NULL;NULL;NULL;NULL;NULL;x;3
+""",
+    "LoadProfile": "time;H0_pload\n",
+}
+
+
+def simbench_folder(tmp_path: Path, **changes: str) -> Path:
+    folder = tmp_path / "grid"
+    folder.mkdir()
+    for name, text in (SIMBENCH | changes).items():
+        (folder / f"{name}.csv").write_text(text, "utf-8")
+    return folder
+
+
+def same_in_pandapower(*, with_generation: bool) -> Any:  # Any: no types there
+    """The grid of those tables, put together by hand: 25 MVA, 90 kW of copper losses, so 0.36 %; line 2 is open."""
+    net = pandapower.create_empty_network()
+    hv, bar, a, b, c = (pandapower.create_bus(net, kv) for kv in (110, 20, 20, 20, 20))
+    pandapower.create_ext_grid(net, hv, vm_pu=1.02)
+    pandapower.create_transformer_from_parameters(
+        net, hv, bar, 25, 110, 20, 0.36, 11.2, 0, 0, tap_side="hv", tap_pos=-2, tap_neutral=1, tap_step_percent=1.5,
+        tap_changer_type="Ratio",
+    )  # fmt: skip
+    pandapower.create_line_from_parameters(net, bar, a, 2.5, 0.4, 0.12, 0, 0.21)
+    pandapower.create_line_from_parameters(net, a, b, 1.5, 0.4, 0.12, 0, 0.21, in_service=False)
+    pandapower.create_line_from_parameters(net, bar, c, 4.0, 0.6, 0.35, 0, 0.16)
+    pandapower.create_switch(net, b, c, "b")
+    for bus, p_mw, q_mvar in ((a, 1.5, 0.5), (b, 0.9, 0.2), (c, 0.4, 0.1)):
+        pandapower.create_load(net, bus, p_mw, q_mvar)
+    if with_generation:
+        pandapower.create_sgen(net, b, 0.3, 0.05)
+    return solved(net)
+
+
+@pytest.mark.parametrize("with_generation", [True, False])
+def test_a_simbench_grid_has_the_flow_of_the_same_grid_in_pandapower(tmp_path: Path, with_generation: bool) -> None:
+    case = read_simbench(simbench_folder(tmp_path), with_generation=with_generation)
+    flow = flow_of(case)
+    net = same_in_pandapower(with_generation=with_generation)
+    assert_as_in_pandapower(flow, net, {"hv": 0, "bar": 1, "A": 2, "B": 3, "C": 4})
+    assert 100 * flow.current_a["l1"] / flow.imax_a["l1"] == pytest.approx(net.res_line.loading_percent[0], rel=1e-6)
+    assert {(branch.id, branch.is_open) for branch in case.branches if branch.is_switch} == {
+        ("l1", False),
+        ("l2", True),
+        ("s5", False),
+    }
+    assert case.remarks == ([] if with_generation else ["1 generators and storages: left out, as asked for"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"Line": SIMBENCH["Line"].replace("overhead", "wire")}, "its type 'wire' is not in LineType.csv"),
+        ({"Load": SIMBENCH["Load"].replace("1.5", "much")}, "'d1': pLoad is 'much', expected a number"),
+        ({"Switch": SIMBENCH["Switch"].replace("s5;B", "s5;X")}, "'s5': its node 'X' is not in Node.csv"),
+        ({"ExternalNet": SIMBENCH["ExternalNet"].replace("vavm", "pvm")}, "calc_type is 'pvm', expected 'vavm'"),
+        ({"PowerPlant": "id;node\np;A\n"}, "PowerPlant.csv: the model has no such elements"),
+    ],
+)
+def test_a_simbench_grid_that_is_wrong_is_refused(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+    with pytest.raises(WrongUsage, match=said):
+        documents_of(read_simbench(simbench_folder(tmp_path, **changes), with_generation=True))
 
 
 # ------------------------------------------------------------------ MATPOWER
@@ -357,12 +472,13 @@ def test_a_table_that_is_wrong_is_named_with_line_column_value_and_what_was_expe
 def test_the_formats_of_other_programs_are_read_by_the_command_too(commands: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "case33bw.m").write_text(matpower_text(baran_wu_case(), CONVERSIONS), "utf-8")
     (tmp_path / "net.json").write_text(pandapower.to_json(pandapower.networks.case33bw()), "utf-8")
-    for kind, name in (("matpower", "case33bw.m"), ("pandapower", "net.json")):
+    simbench_folder(tmp_path)
+    for kind, name, lines in (("matpower", "case33bw.m", 37), ("pandapower", "net.json", 37), ("simbench", "grid", 5)):
         done = commands.run("import", kind, str(tmp_path / name), "--out", str(tmp_path / kind))
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == [
             word for part in ("network", "demands", "start") for word in (part, str(tmp_path / f"{kind}.{part}.json"))
         ]
-        assert len(json.loads((tmp_path / f"{kind}.network.json").read_text("utf-8"))["lines"]) == 37
+        assert len(json.loads((tmp_path / f"{kind}.network.json").read_text("utf-8"))["lines"]) == lines
     absent = commands.run("import", "matpower", str(tmp_path / "absent.m"))
     assert absent.returncode == 2 and "absent.m: cannot be read" in absent.stderr
