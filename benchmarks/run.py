@@ -1,8 +1,14 @@
-"""``python -m benchmarks.run [NAME …]``: runs the benchmarks, prints their tables, keeps them in RESULTS.md."""
+"""``python -m benchmarks.run [NAME …]``: runs the benchmarks, prints their tables, keeps them in RESULTS.md.
+
+``--cases FOLDER`` adds systems whose files lie elsewhere (``case_files``); ``--quick`` measures little and keeps nothing: whether
+everything still works.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -11,21 +17,33 @@ from rich.console import Console
 from rich.table import Table
 
 import benchmarks
+from benchmarks.case_files import VARIABLE
+from benchmarks.cases import QUICK
 from benchmarks.report import Benchmark, Row, write_results
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run those named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--cases", metavar="FOLDER")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args(arguments)
+    if given.cases:
+        os.environ[VARIABLE] = given.cases
+    if given.quick:
+        os.environ[QUICK] = "1"
     found = discovered()
-    unknown = set(names) - set(found)
+    unknown = set(given.names) - set(found)
     if unknown:
         print(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(found)}", file=sys.stderr)
         return 2
-    for name in names or found:
+    for name in given.names or found:
         print(f"running {name} …", file=sys.stderr, flush=True)
         rows = found[name]()
         _print(name, rows)
-        write_results({name: rows})
+        if not given.quick:
+            write_results({name: rows})
     return 0
 
 
