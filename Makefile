@@ -29,7 +29,7 @@ unit contract integration e2e chaos security: setup ## one level of the tests (T
 	@$(BIN)/python -m tests.support.run $(if $(T),$(T),tests/$@)
 
 reliability: setup ## every test, and docs/reliability.md from how they ended
-	@BUSBAR_RELIABILITY_REPORT=docs/reliability.md $(BIN)/python -m tests.support.run
+	@BUSBAR_TEST_RELIABILITY_REPORT=docs/reliability.md $(BIN)/python -m tests.support.run
 
 bench: setup ## all benchmarks, as ratios, into benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run $(T)

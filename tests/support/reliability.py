@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-REPORT_PATH_VARIABLE = "BUSBAR_RELIABILITY_REPORT"
+REPORT_PATH_VARIABLE = "BUSBAR_TEST_RELIABILITY_REPORT"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Published grids and recorded exchanges that some workplaces keep beside the checkout; tests that read them do without elsewhere."""
+"""Published grids and recorded exchanges that may lie beside a checkout, or where BUSBAR_TEST_SHARED_DATA says; tests do without where they are absent."""
 
 from __future__ import annotations
 
