@@ -84,6 +84,13 @@ async def test_a_newcomer_is_given_a_user_id_with_whatever_is_answered_first(gat
     assert len(given) == len(FIRST_REPLIES), "each is a user of their own"
 
 
+async def test_no_cache_keeps_what_the_api_says(gateway: Served) -> None:
+    for method, path, status in FIRST_REPLIES:
+        if path.startswith("/api/"):
+            got = await gateway.call(method, path, headers=KNOWN)
+            assert (got.status, got.headers["Cache-Control"]) == (status, "no-store"), path
+
+
 async def test_who_presents_a_user_id_is_believed_and_given_no_other(gateway: Served) -> None:
     for method, path, status in FIRST_REPLIES:
         got = await gateway.call(method, path, headers=KNOWN)

@@ -23,5 +23,7 @@ def reconfiguration_dialect(app: Reconfiguration, gate: Gate) -> Dialect:
         gate,
         scope="reconfiguration",
         roots=ROOTS,
+        # Users differ by their cookie alone, and what one request has changed the next one sees.
+        common_headers={"Cache-Control": "no-store"},
         cors_roots=frozenset({"api"}),
     )
