@@ -32,7 +32,8 @@ from services.gateway.http.server import Bounds, HttpServer
 from services.gateway.http.spool import SpoolBudget
 from services.gateway.http.tls import server_context
 from services.gateway.operations import operations_dialect
-from services.gateway.web.account_pages import AccountPages, account_dialect
+from services.gateway.web.account_pages import account_dialect
+from services.gateway.web.browser_session import AccountPages
 from services.gateway.web.pages import docs_page, read_pages, web_dialect
 from services.gateway.web.pgo_places import pgo_places_dialect, read_places
 from services.gateway.web.rendering import Renderer
