@@ -130,16 +130,18 @@ class Dispatcher:
         try:
             target = parse_target(request.raw_target).without_prefix(self._prefix)
         except MalformedPath as error:
-            reply = self._reply_to_stray(_raw_path(request.raw_target, self._prefix), error)
-            return self._unrouted(_head(request, Target((), has_trailing_slash=False, query="")), reply)
+            path = _raw_path(request.raw_target, self._prefix)
+            head = _head(request, Target((), has_trailing_slash=False, query=""))
+            answered = self._unrouted(head, self._reply_to_stray(path, error))
+            return _to_other_origins(request, answered) if self._is_open_to_origins(path) else answered
         head = _head(request, target)
-        if not self._is_open_to_origins(target):
+        if not self._is_open_to_origins(target.path):
             return await self._find_and_answer(request, target, head)
         if is_preflight(request.method, request.headers):
             answered = self._unrouted(head, preflight_reply(request.headers))
         else:
             answered = await self._find_and_answer(request, target, head)
-        return replace(answered, reply=answered.reply.with_headers(cors_headers(request.headers)))
+        return _to_other_origins(request, answered)
 
     async def _find_and_answer(self, request: IncomingRequest, target: Target, head: RequestHead) -> Answered:
         match self._table.find(request.method, target.segments):
@@ -178,11 +180,10 @@ class Dispatcher:
         owners = [(root, dialect) for root, dialect in self._roots if dialect.owns(root, path)]
         return max(owners, key=lambda owner: len(owner[0]))[1] if owners else None
 
-    def _is_open_to_origins(self, target: Target) -> bool:
-        if not target.segments:
-            return False
-        owner = self._owner(target.path)
-        return target.segments[0].lower() in (self._cors_roots if owner is None else owner.cors_roots)
+    def _is_open_to_origins(self, path: str) -> bool:
+        owner = self._owner(path)
+        first = path[1:].partition("/")[0].lower()
+        return first in (self._cors_roots if owner is None else owner.cors_roots)
 
     async def _reply(
         self,
@@ -252,6 +253,11 @@ def _head(request: IncomingRequest, target: Target) -> RequestHead:
         request.is_secure,
         target.prefix,
     )
+
+
+def _to_other_origins(request: IncomingRequest, answered: Answered) -> Answered:
+    """The same answer for pages of other origins to read."""
+    return replace(answered, reply=answered.reply.with_headers(cors_headers(request.headers)))
 
 
 def _raw_path(raw_target: str, prefix: tuple[str, ...]) -> str:

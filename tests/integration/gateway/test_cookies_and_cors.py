@@ -122,7 +122,7 @@ async def test_a_preflight_is_answered_for_every_path_of_api_and_hub(gateway: Se
 
 async def test_pages_of_other_origins_may_read_every_reply_of_the_api_errors_too(gateway: Served) -> None:
     for method, path, status in FIRST_REPLIES:
-        if not path.startswith("/api/") or "%FF" in path:
+        if not path.startswith("/api/"):
             continue
         got = await gateway.call(method, path, headers=ORIGIN | KNOWN)
         assert got.status == status
