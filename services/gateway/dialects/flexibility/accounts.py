@@ -19,7 +19,8 @@ from services.gateway.dialects.flexibility.permissions import (
     may_read_audit_log,
 )
 from services.gateway.dialects.flexibility.reading import Given, number_in_path, parameters_of
-from services.gateway.dialects.flexibility.schemas import AccountPage, AccountPatch, ListAccounts, NewAccount
+from services.gateway.dialects.flexibility.request_schemas import AccountPatch, ListAccounts, NewAccount
+from services.gateway.dialects.flexibility.schemas import AccountPage
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.translate import (
     account_answer_of,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.gateway.auth.sign_in import InactiveUser, UnknownEmail, WrongPassword
+from services.gateway.dialects.flexibility.request_schemas import Credentials
 from services.gateway.dialects.flexibility.schemas import (
     AuthToken,
-    Credentials,
     Done,
     Ready,
     Service,

@@ -10,24 +10,27 @@ from pydantic import BaseModel
 from services.gateway.dialects.flexibility import accounts, entrance, users
 from services.gateway.dialects.flexibility.entrance import V3_ROOT
 from services.gateway.dialects.flexibility.reading import Given, ModelBody, ParametersInBody, ParametersInQuery
+from services.gateway.dialects.flexibility.request_schemas import (
+    AccountPatch,
+    Credentials,
+    ListAccounts,
+    ListUserEvents,
+    ListUsers,
+    NewAccount,
+    NewUser,
+    UserPatch,
+)
 from services.gateway.dialects.flexibility.schemas import (
     AccountAnswer,
     AccountEvent,
     AccountInfo,
     AccountPage,
-    AccountPatch,
     AuthToken,
     CreatedUser,
-    Credentials,
     Done,
     ErrorAnswer,
     InvalidAnswer,
-    ListAccounts,
     ListedUser,
-    ListUserEvents,
-    ListUsers,
-    NewAccount,
-    NewUser,
     OpenApiDocument,
     Ready,
     RejectedAnswer,
@@ -37,7 +40,6 @@ from services.gateway.dialects.flexibility.schemas import (
     UserAnswer,
     UserEventPage,
     UserPage,
-    UserPatch,
     Versions,
 )
 from services.gateway.dialects.flexibility.service import Flexibility

@@ -19,15 +19,8 @@ from services.gateway.dialects.flexibility.permissions import (
     may_read_audit_log_of_user,
 )
 from services.gateway.dialects.flexibility.reading import Given, number_in_path, parameters_of
-from services.gateway.dialects.flexibility.schemas import (
-    Done,
-    ListUserEvents,
-    ListUsers,
-    NewUser,
-    UserEventPage,
-    UserPage,
-    UserPatch,
-)
+from services.gateway.dialects.flexibility.request_schemas import ListUserEvents, ListUsers, NewUser, UserPatch
+from services.gateway.dialects.flexibility.schemas import Done, UserEventPage, UserPage
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.translate import (
     created_user_of,
