@@ -1,4 +1,4 @@
-"""What an identity command is: an act on the database, run once, and its result printed as texts, as a table or as JSON."""
+"""What a command on the database is: an act, run once, and its result printed as texts, as a table or as JSON."""
 
 from __future__ import annotations
 
