@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from pyld import jsonld
-
 from services.optimizer.documents.errors import DocumentError
-from services.optimizer.reconfiguration.wording import quoted, shown
+from services.optimizer.documents.json_ld import expand
 
 RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 
-# What CIM data need is six or so; the library takes a few calls of functions for each.
+# What CIM data need is six or so; the expansion takes a few calls of functions for each.
 _DEEPEST = 100
 # What relative names are relative to where a document does not say; documents about each other then agree.
 _BASE = "http://localhost/"
@@ -50,7 +48,12 @@ def read_triples(document: object) -> Iterator[Triple]:
     Raises:
         DocumentError: it is no JSON-LD, or refers to a context that lies elsewhere.
     """
-    return _Walk().nodes(_expanded(document))
+    return statements_of(_expanded(document))
+
+
+def statements_of(expanded: list[Any]) -> Iterator[Triple]:  # Any: JSON
+    """What JSON-LD in expanded form states."""
+    return _Walk().nodes(expanded)
 
 
 def _expanded(document: object) -> list[Any]:  # Any: JSON
@@ -58,23 +61,7 @@ def _expanded(document: object) -> list[Any]:  # Any: JSON
         raise DocumentError("the data are no JSON-LD: they are neither an object nor a list")
     if _is_deeper_than(document, _DEEPEST):
         raise DocumentError(f"the data are nested more than {_DEEPEST} deep")
-    remote: list[str] = []
-
-    def refuse(url: str, _options: Mapping[str, object]) -> object:
-        remote.append(url)
-        raise jsonld.JsonLdError("contexts are not fetched", "jsonld.LoadDocumentError")
-
-    try:
-        expanded: list[Any] = jsonld.expand(document, {"documentLoader": refuse, "base": _BASE})
-    except jsonld.JsonLdError as error:
-        if remote:
-            raise DocumentError(
-                f"the data refer to the context {quoted(remote[0])}, which lies elsewhere; put the context into the data"
-            ) from None
-        raise DocumentError(f"the data are no JSON-LD: {shown(_reason(error))}") from None
-    except (AttributeError, KeyError, TypeError, ValueError):  # what the library does over contexts that are odd enough
-        raise DocumentError("the data are no JSON-LD: something is wrong with a context or a name") from None
-    return expanded
+    return expand(document, base=_BASE)
 
 
 def _is_deeper_than(document: object, most: int) -> bool:
@@ -92,11 +79,6 @@ def _is_deeper_than(document: object, most: int) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what the library says."""
-    return str(error.args[0] if error.args else error).partition("\n")[0]
-
-
 class _Walk:
     """Goes through expanded JSON-LD, and names nodes that have no name."""
 
@@ -109,7 +91,8 @@ class _Walk:
                 yield from self._node(value, self._name(value))
 
     def _name(self, node: Mapping[str, Any]) -> str:
-        return str(node["@id"]) if "@id" in node else f"_:unnamed {next(self._unnamed)}"
+        name = node.get("@id")
+        return f"_:unnamed {next(self._unnamed)}" if name is None else str(name)
 
     def _node(self, node: Mapping[str, Any], subject: str) -> Iterator[Triple]:
         for iri in node.get("@type", ()):

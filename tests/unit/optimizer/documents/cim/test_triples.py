@@ -35,9 +35,55 @@ CONTEXT = {"cim": CIM}
             "@type": "cim:Breaker",
             "cim:Switch.open": True,
         },
+        {
+            "@context": {"@language": None, "@vocab": None, "@direction": None, **CONTEXT},
+            "@id": "urn:uuid:a",
+            "@type": "cim:Breaker",
+            "cim:Switch.open": True,
+        },
+        {
+            "@context": [{"@vocab": "http://elsewhere/", "@language": "no"}, {"@vocab": CIM, "@language": None}],
+            "@id": "urn:uuid:a",
+            "@type": "Breaker",
+            "Switch.open": True,
+        },
+        {
+            "@context": {"@base": "urn:x", "is": {"@id": f"{CIM}Switch.open", "@container": "@set"}},
+            "@id": "./uuid:a",
+            "@type": f"{CIM}Breaker",
+            "is": [True],
+        },
+        {
+            "@context": {
+                "Breaker": {"@id": f"{CIM}Breaker", "@context": {"open": f"{CIM}Switch.open"}},
+                "open": "http://elsewhere/open",
+                "held": {"@id": "@graph"},
+            },
+            "held": [{"@id": "urn:uuid:a", "@type": "Breaker", "open": True}],
+        },
+        {
+            "@context": {**CONTEXT, "group": "@nest"},
+            "@id": "urn:uuid:a",
+            "@type": "cim:Breaker",
+            "group": {"cim:Switch.open": {"@value": True}},
+        },
         {"@context": CONTEXT, "@included": [{"@id": "urn:uuid:a", "@type": "cim:Breaker", "cim:Switch.open": True}]},
     ],
-    ids=["graph", "one node", "expanded", "vocabulary", "term", "two graphs", "base", "included"],
+    ids=[
+        "graph",
+        "one node",
+        "expanded",
+        "vocabulary",
+        "term",
+        "two graphs",
+        "base",
+        "nulls",
+        "contexts",
+        "relative",
+        "scoped",
+        "nest",
+        "included",
+    ],
 )
 def test_every_form_says_the_same(document: Json) -> None:
     assert list(read_triples(document)) == [TYPE, OPEN]
@@ -93,11 +139,78 @@ def test_contexts_that_lie_elsewhere_are_refused_and_not_fetched(context: Json) 
         ({"@context": 5}, "no JSON-LD"),
         ({"@context": {"a": "b", "b": "a"}, "a": 1}, "no JSON-LD"),
         ({"@id": 5}, "no JSON-LD"),
+        ({"@type": 5}, "no JSON-LD"),
+        ({"@context": {"@vocab": 5}}, "no JSON-LD"),
+        ({"@context": {"@version": 1.0}}, "no JSON-LD"),
+        ({"@context": {"@import": "http://x/"}}, "'http://x/', which lies elsewhere"),
+        ({"@context": {"@id": "http://x/"}}, "@id is a keyword"),
+        ({"@context": {"a": {"@id": "http://x/", "@container": "@cupboard"}}}, "container that is not known"),
+        ({"@context": {"a": {"@id": "http://x/", "@unknown": 1}}}, "has the entry '@unknown'"),
+        ({"http://x/y": {"@value": {}}}, "@value must be"),
+        ({"http://x/y": {"@value": 1, "http://x/z": 2}}, "a value has other entries"),
+        ({"http://x/y": {"@list": [], "http://x/z": 2}}, "a set or a list has other entries"),
+        ({"@reverse": {"http://x/y": 5}}, "something that is no node"),
     ],
 )
 def test_what_is_no_json_ld_is_refused(document: Json, message: str) -> None:
     with pytest.raises(DocumentError, match=message):
         list(read_triples(document))
+
+
+@pytest.mark.parametrize(
+    ("container", "values"),
+    [
+        ("@index", {"first": {"@id": "urn:t1"}, "second": [{"@id": "urn:t2"}]}),
+        ("@id", {"urn:t1": {}, "urn:t2": {}}),
+        ("@list", [{"@id": "urn:t1"}, {"@id": "urn:t2"}]),
+        ("@set", {"@set": [{"@id": "urn:t1"}, {"@id": "urn:t2"}]}),
+    ],
+)
+def test_values_in_containers_are_read(container: str, values: Json) -> None:
+    context = {"ends": {"@id": "http://x/y", "@container": container}}
+    links = [Triple("urn:a", "http://x/y", Reference(f"urn:t{k}")) for k in (1, 2)]
+    assert list(read_triples({"@context": context, "@id": "urn:a", "ends": values})) == links
+
+
+def test_a_term_says_what_its_values_are() -> None:
+    context = {
+        "open": {"@id": f"{CIM}Switch.open", "@type": "http://www.w3.org/2001/XMLSchema#boolean"},
+        "of": {"@id": f"{CIM}Terminal.ConductingEquipment", "@type": "@id"},
+        "kind": {"@id": f"{CIM}SynchronousMachine.type", "@type": "@vocab"},
+        "generator": f"{CIM}SynchronousMachineKind.generator",
+        "terminals": {"@reverse": f"{CIM}Terminal.ConductingEquipment"},
+        "said": {"@id": "http://x/said", "@container": "@language"},
+    }
+    document = {
+        "@context": context,
+        "@id": "urn:a",
+        "open": "true",
+        "of": "b",
+        "kind": "generator",
+        "terminals": {"@id": "urn:t"},
+        "said": {"en": "open", "no": ["åpen", None]},
+    }
+    assert set(read_triples(document)) == {
+        Triple("urn:a", f"{CIM}Switch.open", Literal("true", "http://www.w3.org/2001/XMLSchema#boolean")),
+        Triple("urn:a", f"{CIM}Terminal.ConductingEquipment", Reference("http://localhost/b")),
+        Triple("urn:a", f"{CIM}SynchronousMachine.type", Reference(f"{CIM}SynchronousMachineKind.generator")),
+        Triple("urn:t", f"{CIM}Terminal.ConductingEquipment", Reference("urn:a")),
+        Triple("urn:a", "http://x/said", Literal("open")),
+        Triple("urn:a", "http://x/said", Literal("åpen")),
+    }
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {f"t{k}": f"t{k + 1}:x" for k in range(5000)},
+        {f"t{k}": f"http://x/{k}" for k in range(50_001)},
+    ],
+    ids=["deep", "many"],
+)
+def test_contexts_beyond_reason_are_refused(context: Json) -> None:
+    with pytest.raises(DocumentError, match="more than 50 deep, or more than 50000 terms"):
+        list(read_triples({"@context": context, "@id": "urn:a"}))
 
 
 def test_deep_nesting_is_refused() -> None:
