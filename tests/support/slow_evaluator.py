@@ -28,12 +28,12 @@ class SlowWorth:
 
     values: FloatArray  # (5,)
     amount: float
-    violated: dict[str, set[str]] = field(
-        default_factory=dict
-    )  # ids of elements, or of periods where none are at fault
+    # By name the ids of elements, or of periods where no element is at fault.
+    violated: dict[str, set[str]] = field(default_factory=dict)
     changed_switches: tuple[int, ...] = ()
     costs: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))  # (T, N) of interruptions, each period for ever
     flows: list[SlowFlow | None] = field(default_factory=list)  # per period, none where it is impossible
+    by_period: list[FloatArray] = field(default_factory=list)  # what each adds to the values
 
 
 def judge(grid: PowerGrid, demands: Demands, configurations: BoolArray, start: BoolArray | None) -> SlowWorth:
@@ -42,6 +42,7 @@ def judge(grid: PowerGrid, demands: Demands, configurations: BoolArray, start: B
     buses, edges = reduce_slowly(grid)
     before = start
     for t, is_open in enumerate(configurations):
+        so_far = worth.values.copy()
         moved = [] if before is None else [k for k in range(len(grid.lines)) if before[k] != is_open[k]]
         worth.values[3] += sum(grid.lines[k].switching_cost for k in moved)
         worth.changed_switches += (len(moved),)
@@ -53,6 +54,7 @@ def judge(grid: PowerGrid, demands: Demands, configurations: BoolArray, start: B
             costs = interruption_costs(grid, demands, t, edges, present)
             worth.values[4] += costs[0].sum()
             worth.costs[t] = costs[1]
+        worth.by_period.append(worth.values - so_far)
     if None in worth.flows:
         worth.values[0] = 0.0
     return worth

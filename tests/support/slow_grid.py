@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
 
 from services.optimizer.reconfiguration.network import BoolArray, BusKind, PowerGrid, TransformerOperation
 
@@ -123,3 +126,16 @@ def has_modes(grid: PowerGrid, x: int, source: int) -> bool:
     return all(
         mode_between(grid, x, source, end) is not None for end in grid.transformers[x].terminals if end != source
     )
+
+
+def every_good_configuration(grid: PowerGrid) -> Iterator[BoolArray]:
+    """Every (L,) that supplies all buses that are left after reduction over one path, with all transformers in a mode."""
+    buses, edges = reduce_slowly(grid)
+    switches = [edge.lines[0] for edge in edges if edge.is_switch]
+    for states in product([False, True], repeat=len(switches)):
+        is_open = np.zeros(len(grid.lines), dtype=bool)
+        is_open[switches] = states
+        present = [edge for edge in edges if not is_open[edge.lines[0]] or not edge.is_switch]
+        is_tree = len(present) == len(buses) - len(providers(grid)) and flood(providers(grid), present) == buses
+        if is_tree and all(has_modes(grid, x, at) for x, at in feeding_terminals(grid, is_open).items()):
+            yield is_open

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
 from services.optimizer.reconfiguration.connectivity import connectivity_status
 from services.optimizer.reconfiguration.network import (
-    BoolArray,
     Line,
     PowerGrid,
     Transformer,
@@ -23,7 +20,7 @@ from services.optimizer.reconfiguration.repair import NotRadial, make_radial
 from services.optimizer.reconfiguration.topology import grow_trees
 from tests.support.random_sessions import small_session
 from tests.support.seeds import new_seed
-from tests.support.slow_grid import feeding_terminals, flood, has_modes, providers, reduce_slowly
+from tests.support.slow_grid import every_good_configuration
 
 MOST_SWITCHES = 10
 TIES = 4
@@ -54,19 +51,6 @@ def one_way_network(rng: np.random.Generator, seed: int) -> PowerGrid:
     return with_transformer_buses("one-way", grid.document_nodes, tuple(lines), transformers)
 
 
-def good_configurations(grid: PowerGrid) -> Iterator[BoolArray]:
-    """Every (L,) that supplies all buses that are left after reduction over one path, with all transformers in a mode."""
-    buses, edges = reduce_slowly(grid)
-    switches = [edge.lines[0] for edge in edges if edge.is_switch]
-    for states in product([False, True], repeat=len(switches)):
-        is_open = np.zeros(len(grid.lines), dtype=bool)
-        is_open[switches] = states
-        present = [edge for edge in edges if not is_open[edge.lines[0]] or not edge.is_switch]
-        is_tree = len(present) == len(buses) - len(providers(grid)) and flood(providers(grid), present) == buses
-        if is_tree and all(has_modes(grid, x, at) for x, at in feeding_terminals(grid, is_open).items()):
-            yield is_open
-
-
 def test_connectivity_and_repair_find_a_good_configuration_where_there_is_one() -> None:
     seed = new_seed("one-way")
     rng = np.random.default_rng(seed)
@@ -77,7 +61,7 @@ def test_connectivity_and_repair_find_a_good_configuration_where_there_is_one() 
         network = reduction.network
         if network.is_switch.sum() > MOST_SWITCHES:
             continue
-        good = [reduce_configuration(reduction, is_open) for is_open in good_configurations(grid)]
+        good = [reduce_configuration(reduction, is_open) for is_open in every_good_configuration(grid)]
         status = connectivity_status(grid, reduction)
         assert status.unconnectable_buses is None
         assert status.ok == bool(good)
