@@ -10,7 +10,6 @@ from services.optimizer.documents.element import KILO, MEGA, Element, wire_numbe
 from services.optimizer.documents.json_reader import JsonObject
 from services.optimizer.reconfiguration.network import BusKind, ConsumerCategory, Node
 
-UNDEFINED = "undefined"
 # The fractions of a consumer's categories may miss one by this much.
 _SUM_TOLERANCE = 1e-9
 # What only providers may have, and the value that others may state.
@@ -23,6 +22,18 @@ class NodeType(StrEnum):
     TRANSITION = BusKind.TRANSITION
     PROVIDER = BusKind.PROVIDER
     CONSUMER = BusKind.CONSUMER
+
+
+class ConsumerType(StrEnum):
+    """What a document may call a consumer: of one of the categories, or of none that is known."""
+
+    AGRICULTURE = ConsumerCategory.AGRICULTURE
+    HOUSEHOLD = ConsumerCategory.HOUSEHOLD
+    INDUSTRY = ConsumerCategory.INDUSTRY
+    SERVICES = ConsumerCategory.SERVICES
+    PUBLIC = ConsumerCategory.PUBLIC
+    ELIND = ConsumerCategory.ELIND
+    UNDEFINED = "undefined"
 
 
 def read_node(fields: JsonObject, known_ids: Container[str]) -> Node:
@@ -51,9 +62,8 @@ def _read_categories(element: Element, kind: BusKind) -> dict[ConsumerCategory, 
 
 
 def _category(fields: JsonObject) -> ConsumerCategory | None:
-    text = fields.text("consumer_type")
-    is_given = text is not None and text.lower() != UNDEFINED
-    return fields.choice("consumer_type", ConsumerCategory) if is_given else None
+    given = fields.choice("consumer_type", ConsumerType)
+    return None if given is None or given is ConsumerType.UNDEFINED else ConsumerCategory(given)
 
 
 def _read_fractions(element: Element, entries: list[JsonObject]) -> dict[ConsumerCategory, float]:
@@ -122,7 +132,7 @@ def _read_other(element: Element, kind: BusKind, categories: dict[ConsumerCatego
 def node_document(node: Node) -> dict[str, object]:
     """The node with every property, in the order of the format."""
     fractions = node.category_fractions
-    only = next(iter(fractions)) if len(fractions) == 1 else UNDEFINED
+    only = next(iter(fractions)) if len(fractions) == 1 else ConsumerType.UNDEFINED
     return {
         "id": node.id,
         "type": node.kind.value,
