@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from services.gateway.dialects.reconfiguration.routes import ROUTES
 from services.gateway.documents import OPENAPI_DOCUMENTS
 from tests.integration.gateway.conftest import serving
 from tests.support.databases import TestDatabases
+from tests.support.own_loop import on_own_loop
 
 SCHEMA = schemathesis.openapi.from_dict(OPENAPI_DOCUMENTS["reconfiguration"]())
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
@@ -36,22 +35,15 @@ CAN_BE_WRONG = [
 def base_url(databases: TestDatabases) -> Iterator[str]:
     """A gateway on a loop of its own, as the requests are made without one."""
     database_url = databases.create()
-    address: Future[str] = Future()
-    end = threading.Event()
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[str]:
         async with serving(database_url) as served:
-            address.set_result(f"http://127.0.0.1:{served.gateway.port}")
-            await asyncio.to_thread(end.wait)
+            yield f"http://127.0.0.1:{served.gateway.port}"
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    try:
-        yield address.result(timeout=20)
-    finally:
-        end.set()
-        thread.join(timeout=20)
-        databases.drop(database_url)
+    with on_own_loop(serve) as address:
+        yield address
+    databases.drop(database_url)
 
 
 def test_every_route_is_tried() -> None:

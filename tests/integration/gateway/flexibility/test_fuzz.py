@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from services.gateway.dialects.flexibility.routes import ENTRANCE_ROUTES, V3_ROU
 from services.gateway.documents import OPENAPI_DOCUMENTS
 from tests.integration.gateway.flexibility.conftest import invite, serving_flexibility
 from tests.support.databases import TestDatabases
+from tests.support.own_loop import on_own_loop
 
 SCHEMA = schemathesis.openapi.from_dict(OPENAPI_DOCUMENTS["flexibility"]())
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
@@ -36,23 +35,16 @@ DOCUMENTATION = {"GET /api/v3_0/docs"}
 def admin(databases: TestDatabases) -> Iterator[tuple[str, str]]:
     """Address and token: an API on a loop of its own, as the requests are made without one."""
     database_url = databases.create()
-    ready: Future[tuple[str, str]] = Future()
-    end = threading.Event()
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[tuple[str, str]]:
         async with serving_flexibility(database_url, rate_limits="off") as api:
             people = await invite(api)
-            ready.set_result((f"http://127.0.0.1:{api.client.port}", await api.token(people.root)))
-            await asyncio.to_thread(end.wait)
+            yield f"http://127.0.0.1:{api.client.port}", await api.token(people.root)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    try:
-        yield ready.result(timeout=30)
-    finally:
-        end.set()
-        thread.join(timeout=20)
-        databases.drop(database_url)
+    with on_own_loop(serve) as served:
+        yield served
+    databases.drop(database_url)
 
 
 def test_every_route_is_tried() -> None:
