@@ -11,6 +11,7 @@ from services.gateway.dialects.line_telemetry import routes as line_telemetry
 from services.gateway.dialects.line_telemetry import sign_in as line_telemetry_sign_in
 from services.gateway.dialects.reconfiguration import cim_routes
 from services.gateway.dialects.reconfiguration import routes as reconfiguration
+from services.gateway.dialects.reconfiguration.cim_objects import cim_schemas
 from services.gateway.http.openapi import Json, openapi_document, to_bytes
 
 
@@ -28,7 +29,7 @@ def _reconfiguration() -> Json:
 
 
 def _reconfiguration_cim() -> Json:
-    return openapi_document(
+    document = openapi_document(
         cim_routes.CIM_ROUTES,
         title="Busbar: network reconfiguration with CIM",
         version="v1",
@@ -38,6 +39,9 @@ def _reconfiguration_cim() -> Json:
         ),
         tags=reconfiguration.TAGS,
     )
+    schemas = document["components"]["schemas"] | cim_schemas()
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
 
 
 def _administration() -> Json:

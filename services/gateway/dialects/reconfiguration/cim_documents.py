@@ -51,7 +51,9 @@ class CimConversionOptions(_Camel):
 class CimJsonLdNetworkData(_Camel):
     """A network."""
 
-    network: JsonLd = Field(description="JSON-LD. Contexts that lie elsewhere are not fetched.")
+    network: JsonLd = Field(
+        description="JSON-LD in any form, such as CimJsonLd. Contexts that lie elsewhere are not fetched."
+    )
     parsing_options: CimParsingOptions
     conversion_options: CimConversionOptions
 

@@ -1,6 +1,6 @@
 """Documents of the CIM API: JSON-LD into the same typed values as PGO's own documents, and solutions written from them.
 
-``triples`` makes statements of JSON-LD, ``classes`` says what of CIM is known, ``objects`` makes objects of the triples, ``usage`` and
+``triples`` makes statements of JSON-LD, ``objects`` makes objects of the triples (what of CIM is known says ``shared.cim``), ``usage`` and
 ``conversion`` make a grid of the objects; ``network``, ``demands`` and ``configurations`` are the documents.
 """
 

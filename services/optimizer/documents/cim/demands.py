@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.optimizer.documents.cim.classes import UnitsProfile
 from services.optimizer.documents.cim.directory import CimDirectory
 from services.optimizer.documents.cim.objects import CimObject, mrid_in_session, objects_of, read_objects
 from services.optimizer.documents.cim.triples import read_triples
@@ -15,6 +14,7 @@ from services.optimizer.documents.errors import DocumentError
 from services.optimizer.documents.json_reader import JsonObject, read_camel_case_object
 from services.optimizer.reconfiguration.network import BusKind, Demands, FloatArray, PowerGrid
 from services.optimizer.reconfiguration.wording import quoted
+from shared.cim import UnitsProfile
 
 
 @dataclass(frozen=True)

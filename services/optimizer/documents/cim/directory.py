@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from services.optimizer.documents.cim.classes import ANCESTRY, UnitsProfile
+from shared.cim import ANCESTRY, UnitsProfile
 
 _PROPERTY = "cim"
 

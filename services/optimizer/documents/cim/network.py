@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.optimizer.documents.cim.conversion import Conversion, mrid_of
 from services.optimizer.documents.cim.directory import CimDirectory, Entry
-from services.optimizer.documents.cim.objects import objects_of, read_objects
+from services.optimizer.documents.cim.objects import CimObject, iri_of_mrid, objects_of, read_objects
 from services.optimizer.documents.cim.options import read_conversion_options, read_units_profile
 from services.optimizer.documents.cim.triples import read_triples
 from services.optimizer.documents.cim.usage import InUse, check_in_use, find_in_use
@@ -50,4 +50,9 @@ def read_cim_network(document: bytes) -> CimNetwork:
 
 def _entries(used: InUse) -> tuple[Entry, ...]:
     known = [*used.switches, *used.consumers, *used.injections]
-    return tuple(Entry(read.iri, read.cim_class, mrid_of(read)) for read in known)
+    return tuple(Entry(_lasting_iri(read), read.cim_class, mrid_of(read)) for read in known)
+
+
+def _lasting_iri(read: CimObject) -> str:
+    """The name of an object in documents about the network; one that has none is named by its MRID."""
+    return iri_of_mrid(mrid_of(read)) if read.has_no_name else read.iri

@@ -9,7 +9,10 @@ from typing import TypeVar
 
 import orjson
 
-from services.optimizer.documents.cim.classes import (
+from services.optimizer.documents.cim.triples import RDF_TYPE, Literal, Reference, Triple
+from services.optimizer.documents.errors import DocumentError
+from services.optimizer.reconfiguration.wording import quoted, shown
+from shared.cim import (
     ANCESTRY,
     ATTRIBUTES,
     CIM,
@@ -23,9 +26,6 @@ from services.optimizer.documents.cim.classes import (
     Whole,
     in_si,
 )
-from services.optimizer.documents.cim.triples import RDF_TYPE, Literal, Reference, Triple
-from services.optimizer.documents.errors import DocumentError
-from services.optimizer.reconfiguration.wording import quoted, shown
 
 # Published data refer to objects of other documents by such names, and sometimes describe them in passing.
 _REFERENCE_ONLY = "urn:uuid:_"
@@ -57,6 +57,11 @@ class CimObject:
     def is_a(self, cim_class: str) -> bool:
         """Whether the object is of this class or of a kind of it."""
         return cim_class in ANCESTRY[self.cim_class]
+
+    @property
+    def has_no_name(self) -> bool:
+        """Whether its IRI is none: a name that holds within its document, given by that or by its reader."""
+        return self.iri.startswith("_:")
 
     @property
     def mrid(self) -> str | None:
@@ -148,8 +153,15 @@ def objects_of(objects: Iterable[CimObject], cim_class: str) -> list[CimObject]:
     return [read for read in objects if cim_class in ANCESTRY[read.cim_class]]
 
 
+def iri_of_mrid(mrid: str) -> str:
+    """The IRI that leads to an MRID."""
+    return f"{_URN}{mrid}"
+
+
 def mrid_in_session(read: CimObject, mrid_of_iri: Mapping[str, str]) -> str | None:
-    """The MRID of an object of a document about a network: it says it, or its IRI leads to it."""
+    """The MRID of an object of a document about a network: it says it, or its IRI leads to it. Names that hold within one
+    document only lead nowhere: the same one stands for something else in another.
+    """
     if read.mrid:
         return read.mrid
     if read.iri in mrid_of_iri:

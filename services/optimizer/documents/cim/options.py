@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from services.optimizer.documents.cim.classes import UnitsProfile
 from services.optimizer.documents.errors import DocumentError
 from services.optimizer.documents.json_reader import JsonObject
+from shared.cim import UnitsProfile
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from services.optimizer.documents.cim.classes import UnitsProfile
 from services.optimizer.documents.cim.objects import CimObject, mrid_in_session, objects_of, read_objects
 from services.optimizer.documents.cim.triples import read_triples
 from services.optimizer.documents.errors import DocumentError
+from shared.cim import UnitsProfile
 from tests.support.cim import CONTEXT, Json, Objects, iri, json_ld, to
 
 XSD = "http://www.w3.org/2001/XMLSchema#"

@@ -215,6 +215,27 @@ class TestConfigurations:
             read_cim_start_configuration(document, net.grid, net.directory)
 
 
+class TestObjectsWithoutAName:
+    """Names as ``_:b0``, and none at all, hold within one document."""
+
+    @pytest.fixture
+    def net(self) -> CimNetwork:
+        """The network with a breaker that only its MRID names."""
+        return read_cim_network(network_upload().replace(b'"urn:uuid:breaker"', b'"_:b0"'))
+
+    def test_a_name_of_another_document_leads_nowhere(self, net: CimNetwork) -> None:
+        document = json_ld(steady_state())
+        assert read_cim_start_configuration(document, net.grid, net.directory).sum() == 1
+        disconnector = next(entry for entry in document["@graph"] if entry["@id"] == iri("disconnector"))
+        disconnector["@id"] = "_:b0"
+        with pytest.raises(DocumentError, match="no MRID, and none can be derived"):
+            read_cim_start_configuration(document, net.grid, net.directory)
+
+    def test_solutions_name_it_by_its_mrid(self, net: CimNetwork) -> None:
+        first = orjson.loads(TestExport.written(net, "breaker"))["periodSolutions"][0]["@graph"][0]
+        assert first == {"@id": iri("breaker"), "@type": "cim:Breaker", "cim:Switch.open": True}
+
+
 class TestSolutions:
     def read(self, net: CimNetwork, *settings: Objects) -> list[list[bool]]:
         demands = demands_of(net, steady_state(), steady_state())
