@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
 from services.optimizer.reconfiguration.kernels.faults import add_fault_costs
-from services.optimizer.reconfiguration.kernels.trees import incidence
 from services.optimizer.reconfiguration.network import BoolArray, ConsumerCategory, FloatArray, IntArray, PowerGrid
-from services.optimizer.reconfiguration.walk import walk_from_providers
 
 HOUR_S = 3600.0
 DAYS_A_YEAR = 365.0
@@ -107,22 +104,11 @@ def fault_data(
 
 
 @dataclass(frozen=True)
-class SwitchedNetwork:
-    """The shape of a reduced network: its lines, which of them are switches, and its providers."""
-
-    bus_count: int
-    source: IntArray
-    target: IntArray
-    is_switch: BoolArray
-    is_provider: BoolArray
-
-
-@dataclass(frozen=True)
 class Interruptions:
     """Interruption costs of a network under given demands; keeps what it has computed once."""
 
-    shape: SwitchedNetwork
     data: FaultData
+    waits_for_repair: BoolArray  # (m, n) buses that a fault of the line leaves dark until it is repaired
     p_w: FloatArray  # (T, n)
     hours: FloatArray  # (T,)
     _prices: dict[tuple[int, bool], _Prices] = field(default_factory=dict)
@@ -138,7 +124,7 @@ class Interruptions:
             with_later: whether an interruption that outlasts the period costs by the demand of the periods after it;
                 otherwise the demand of this one is taken to go on.
         """
-        cost: FloatArray = np.zeros(self.shape.bus_count)
+        cost: FloatArray = np.zeros(self.p_w.shape[1])
         prices = self._prices_in(period, with_later=with_later)
         add_fault_costs(
             order,
@@ -146,38 +132,13 @@ class Interruptions:
             upstream_bus,
             self.data.is_breaker,
             self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR,
-            self._waits_for_repair,
+            self.waits_for_repair,
             prices.by_duration,
             prices.sectioned,
             prices.repaired,
             cost,
         )
         return cost
-
-    @cached_property
-    def _waits_for_repair(self) -> BoolArray:
-        """(m, n) buses that stay dark when the closest switches around a faulted line are open and all others closed."""
-        shape = self.shape
-        first, incident = incidence(shape.bus_count, shape.source, shape.target)
-        waits: BoolArray = np.zeros((shape.source.size, shape.bus_count), dtype=bool)
-        for line in np.flatnonzero(self.data.faults_per_year).tolist():
-            is_open = np.zeros(shape.source.size, dtype=bool)
-            seen = {int(shape.source[line]), int(shape.target[line])}
-            pending = list(seen)
-            while pending:
-                bus = pending.pop()
-                for other_line in incident[first[bus] : first[bus + 1]].tolist():
-                    if other_line == line:
-                        continue
-                    if shape.is_switch[other_line]:
-                        is_open[other_line] = True
-                        continue
-                    other = int(shape.source[other_line] + shape.target[other_line] - bus)
-                    if other not in seen:
-                        seen.add(other)
-                        pending.append(other)
-            waits[line] = ~walk_from_providers(shape.source, shape.target, shape.is_provider, is_open).is_supplied
-        return waits
 
     def _prices_in(self, period: int, *, with_later: bool) -> _Prices:
         """The prices of interruptions that begin at any moment of a period."""
@@ -187,7 +148,7 @@ class Interruptions:
             durations, places = np.unique(
                 np.stack([sectioning, sectioning + self.data.repair_time_s]), return_inverse=True
             )
-            by_duration = np.zeros((durations.size, self.shape.bus_count))
+            by_duration = np.zeros((durations.size, self.p_w.shape[1]))
             for k in np.flatnonzero(durations > 0.0).tolist():
                 hours = float(durations[k]) / HOUR_S
                 rates = np.array([cost_rate(category, hours) for category in CATEGORIES])

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.arrays import Scalar, bools, complexes, fixed, floats, ints
-from services.optimizer.reconfiguration.interruption import FaultData, Interruptions, SwitchedNetwork, fault_data
+from services.optimizer.reconfiguration.interruption import FaultData, Interruptions, fault_data
+from services.optimizer.reconfiguration.isolation import waiting_for_repair
 from services.optimizer.reconfiguration.merging import Composite, Dangling, Merger, Middle, Part, shortest_path, unfold
 from services.optimizer.reconfiguration.network import (
     BoolArray,
@@ -61,6 +63,12 @@ class Reduction:
     def representative_line(self) -> IntArray:
         """(m,) an original line of each reduced one; the line itself where it was not merged, as no switch ever is."""
         return self.network.part_line[self.network.part_start[:-1]]
+
+    @cached_property
+    def waits_for_repair(self) -> BoolArray:
+        """(m, n) buses that a fault of the line leaves dark until it is repaired; depends on the network alone."""
+        can_fault = np.zeros(self.network.source.size) if self.faults is None else self.faults.faults_per_year
+        return waiting_for_repair(self.network, can_fault > 0.0)
 
 
 def reduce_network(grid: PowerGrid) -> Reduction:
@@ -111,9 +119,8 @@ def interruptions_of(reduction: Reduction, demands: Demands) -> Interruptions | 
     """Interruption costs under these demands; None where no line can fault."""
     if reduction.faults is None:
         return None
-    network = reduction.network
-    shape = SwitchedNetwork(network.bus_count, network.source, network.target, network.is_switch, network.is_provider)
-    return Interruptions(shape, reduction.faults, reduce_demands(reduction, demands)[0], floats(demands.hours))
+    p_w, _ = reduce_demands(reduction, demands)
+    return Interruptions(reduction.faults, reduction.waits_for_repair, p_w, floats(demands.hours))
 
 
 def reduce_configuration(reduction: Reduction, is_open: BoolArray) -> BoolArray:
