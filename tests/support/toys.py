@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
 from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid
 
 from shared.contracts.asks import Question
@@ -30,7 +31,7 @@ class ToyRequested(Question):
     name = "toy.work.requested"
     queue: ClassVar[Queue | None] = TOY_QUEUE
     label: str
-    ask_id: AskId | None = None
+    ask_id: AskId = Field(default_factory=lambda: AskId(uuid7()))
 
 
 class ToyHappened(Message):

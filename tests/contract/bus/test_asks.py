@@ -65,7 +65,6 @@ async def prepared(party: Party) -> int:
 
 def answering(outcome: Outcome, body: str = "") -> Apply:
     async def apply(uow: UnitOfWork, envelope: Envelope, message: ToyRequested, _: str) -> None:
-        assert message.ask_id is not None
         await answer(uow, envelope, Answer(message.ask_id, outcome, body))
 
     return apply
@@ -94,7 +93,6 @@ async def test_the_reply_message_is_what_ends_the_wait(party: Party) -> None:
 @pytest.mark.usefixtures("worker")
 async def test_an_answer_is_found_when_its_reply_message_is_lost(party: Party, asks: Asks) -> None:
     async def answer_silently(uow: UnitOfWork, envelope: Envelope, message: ToyRequested, _: str) -> None:
-        assert message.ask_id is not None
         await answers.put(uow.connection, envelope.account_id, Answer(message.ask_id, "done", "quietly"))
 
     await party.run(toy_handler(apply=answer_silently))
@@ -105,7 +103,6 @@ async def test_an_answer_is_found_when_its_reply_message_is_lost(party: Party, a
 @pytest.mark.usefixtures("worker")
 async def test_many_questions_at_once_get_each_its_own_answer(party: Party, asks: Asks) -> None:
     async def echo(uow: UnitOfWork, envelope: Envelope, message: ToyRequested, _: str) -> None:
-        assert message.ask_id is not None
         await answer(uow, envelope, Answer(message.ask_id, "done", message.label))
 
     await party.run(toy_handler(apply=echo))
