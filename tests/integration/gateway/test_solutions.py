@@ -178,6 +178,19 @@ async def test_an_update_of_an_unknown_solution_is_400(served: Served) -> None:
     assert await ids(served) == ["best"]
 
 
+async def test_an_update_is_refused_in_the_words_of_the_cim_api(served: Served) -> None:
+    assert (await served.call("POST", "/api/cim/networks/n", json={"network": {}})).status == 201
+    assert (await served.call("POST", "/api/cim/sessions/c", json={"networkId": "n"})).status == 201
+    for name, reason in (("none", "there is no solution with id 'none'"), ("best", "'best' can not be updated")):
+        got = await served.call("PUT", f"/api/cim/sessions/c/solutions/{name}", json={})
+        assert_refused(got, "An error occurred updating the solution: ", reason)
+    served.worker.script.outcome, served.worker.script.body = "refused", "there must be one solution for each period"
+    got = await served.call("PUT", "/api/cim/sessions/c/solutions/none", json={})
+    assert_refused(got, "An error occurred updating the solution: there must be one solution for each period")
+    got = await served.call("POST", "/api/cim/sessions/c/solutions/none", json={})
+    assert_refused(got, "An error occurred adding the solution: there must be one solution for each period")
+
+
 async def test_best_is_not_the_clients_to_write(served: Served) -> None:
     adding = "An error occurred adding the solution"
     assert_refused(await solution(served, "POST", "best", MINE), adding, "'best' is reserved")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +20,7 @@ from services.gateway.dialects.reconfiguration.errors import (
 )
 from services.gateway.dialects.reconfiguration.pool_store import HeldSolution, PoolPlace, SolutionRow
 from services.gateway.dialects.reconfiguration.record import SolutionEvent, record_solution
-from services.gateway.dialects.reconfiguration.scope import Scope
+from services.gateway.dialects.reconfiguration.scope import Kind, Scope
 from services.gateway.dialects.reconfiguration.service import DELETE_WITHIN_S, Reconfiguration
 from services.gateway.http.spool import Spool
 from shared.contracts.asks import Question
@@ -34,7 +34,11 @@ from shared.ids import AskId, SessionKey, SolutionKey, uuid7
 
 # What texts about bad input begin with; clients know them by it.
 ADDING = "An error occurred adding the solution"
-EVALUATING = "An error occurred while evaluating the solution"
+# PGO's two APIs say it in two ways, and its clients show it as it is.
+UPDATING: Mapping[Kind, str] = {
+    "json": "An error occurred while evaluating the solution",
+    "cim": "An error occurred updating the solution",
+}
 REPAIRING = "An error occurred repairing the solution"
 
 
@@ -117,14 +121,14 @@ async def update_solution(app: Reconfiguration, change: PoolChange, document: Sp
         InputRefused, BindingFailed, WorkFailed: the document is no good; ReservedId, UnknownSolutionToUpdate: there is nothing to update.
     """
     check_id(change.solution_id)
-    making = _Making(change, SolutionKey(uuid7()), EVALUATING, "solution:changed")
+    making = _Making(change, SolutionKey(uuid7()), UPDATING[change.scope.kind], "solution:changed")
 
     async def decide(connection: AsyncConnection, session: SessionKey) -> BusbarError | None:
         if change.solution_id == BEST:
-            return ReservedId(f"{EVALUATING}: the solution '{BEST}' can not be updated.")
+            return ReservedId(f"{making.what}: the solution '{BEST}' can not be updated.")
         place = await pool_store.find_solution(connection, change.scope, session, change.solution_id)
         if place is None:
-            return UnknownSolutionToUpdate(f"{EVALUATING}: there is no solution with id '{change.solution_id}'.")
+            return UnknownSolutionToUpdate(f"{making.what}: there is no solution with id '{change.solution_id}'.")
         return await _show(connection, making, instead_of=place)
 
     await _ask(app, making, _uploaded(making, document))
