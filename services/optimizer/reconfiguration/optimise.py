@@ -1,11 +1,11 @@
-"""The optimiser: an any-time search, and a proof by enumeration where the network is small enough, piece by piece in turn.
+"""The optimiser: an any-time search and a proof, piece by piece in turn: by enumeration where the network is small enough, else by
+relaxation, which has a bound at any time.
 
 It has no clock and does no I/O; the caller iterates, and stops when it likes.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -14,12 +14,16 @@ import numpy as np
 
 from services.optimizer.reconfiguration.appraisal import appraise
 from services.optimizer.reconfiguration.arrays import fixed
+from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
+from services.optimizer.reconfiguration.bounds.lower_bound import LowerBound
+from services.optimizer.reconfiguration.bounds.tree_search import CERTAIN_WITHIN
+from services.optimizer.reconfiguration.enumeration import PIECE as ENUMERATION_PIECE
 from services.optimizer.reconfiguration.enumeration import Pieces, find_best
 from services.optimizer.reconfiguration.general_search import GeneralSearch
 from services.optimizer.reconfiguration.kernels.layout import Tables
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray
 from services.optimizer.reconfiguration.problem import ReconfigurationProblem, ReducedNetwork
-from services.optimizer.reconfiguration.proof import proof_applies
+from services.optimizer.reconfiguration.proof import may_be_relaxed, proof_applies
 from services.optimizer.reconfiguration.repair import NotRadial, make_radial
 from services.optimizer.reconfiguration.search import Search
 from services.optimizer.reconfiguration.spanning_trees import is_strictly_radial, log10_tree_count
@@ -33,6 +37,7 @@ ENUMERATION_LIMIT = 2_000_000
 ROUNDING = 1e-9  # of a computed logarithm
 HEARTBEAT_S = 0.1
 PIECE = 200_000  # buses swept between two looks at the stop flag: 3 to 15 ms
+PROOF_SHARE = 3  # of the work, against 1 for the search, once that has its first local optimum
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,10 @@ def optimise(
 ) -> Iterator[Progress]:
     """Improve on a solution until stopped, or until it is proven best.
 
-    Yields the start as it is, then each improvement, and in between at least every 0.2 s the state of the run. Where all
-    radial solutions have been visited and the network allows no others, the last progress is finished; its bound is None
-    where the best solution is infeasible, which is then known of all. Where there is no radial solution at all, the
-    first progress is finished without a proof.
+    Yields the start as it is, then each improvement, and in between the state of the run, for networks up to some hundred buses at
+    least every 0.2 s. Where all radial solutions have been visited and the network allows no others, the last progress is finished; its
+    bound is None where the best solution is infeasible, which is then known of all. So it is where the relaxation leaves a gap of
+    ``CERTAIN_WITHIN`` at the most. Where there is no radial solution at all, the first progress is finished without a proof.
 
     Args:
         start_open: (T, m), radial in every period if that is possible.
@@ -96,6 +101,8 @@ class _Run:
         self._enumeration_limit = enumeration_limit
         self._reported_at = now()
         self._search: Search | GeneralSearch | None = None
+        self._lower: LowerBound | None = None
+        self._has_tried_relaxing: bool | None = None  # with a best solution that was feasible, or was not
 
     def progress(self) -> Iterator[Progress]:
         """The whole run."""
@@ -108,34 +115,70 @@ class _Run:
             yield replace(self._report(self._best), is_finished=True)
             return
         yield self._report(self._best)
-        proof: Pieces | None = None
+        enumeration: Pieces | None = None
         search: Search | GeneralSearch
         if network.transformers is not None or self._problem.interruptions is not None:
             search = self._search = GeneralSearch(self._problem, radial, self._seed)
         else:
             tables = lay_out(self._problem)
             search = self._search = Search(network, tables, radial, self._seed)
-            proof = self._prove(tables, search)
+            enumeration = self._prove(tables, search)
         yield from self._adopt(radial)
-        for turn in itertools.takewhile(lambda _: not self._should_stop(), itertools.count()):
-            # The way to the first local optimum, which is short, is the search's; from then on it has every fourth turn.
-            if proof is not None and search.has_descended and turn % 4:
+        relaxation: Iterator[int] | None = None
+        searched = proved = 0
+        while not self._should_stop():
+            if enumeration is None and relaxation is None and search.has_descended:
+                relaxation = self._relax()
+            # The way to the first local optimum, which is short, is the search's.
+            is_to_prove = search.has_descended and proved <= PROOF_SHARE * searched
+            if enumeration is not None and is_to_prove:
+                proved += ENUMERATION_PIECE
                 try:
-                    found = next(proof)
+                    found = next(enumeration)
                 except StopIteration as end:
-                    proof = None
+                    enumeration = None
                     if end.value:
                         yield self._report(None, proof="enumerated")
                         return
                 else:
-                    if found is not None:
-                        search.adopt(found)
-                        yield from self._adopt(found)
-            elif search.advance(PIECE):
-                yield from self._adopt(search.best)
+                    yield from self._take(found, search)
+            elif relaxation is not None and is_to_prove:
+                proved += next(relaxation, 0)
+                yield from self._take(self._lower.take_found() if self._lower else None, search)
+                if self._is_settled():
+                    break
+            else:
+                searched += PIECE
+                if search.advance(PIECE):
+                    yield from self._adopt(search.best)
             if self._now() - self._reported_at > HEARTBEAT_S:
                 yield self._report(None)
-        yield self._report(None)
+        yield replace(self._report(None), is_finished=self._is_settled())
+
+    def _relax(self) -> Iterator[int] | None:
+        """Begin with the lower bound where there is one; with generation that takes a feasible solution."""
+        is_feasible = self._worth.violation_amount == 0.0
+        if self._has_tried_relaxing is not None and self._has_tried_relaxing >= is_feasible:
+            return None
+        self._has_tried_relaxing = is_feasible
+        if not may_be_relaxed(self._problem):
+            return None
+        try:
+            self._lower = LowerBound(self._problem, self._best, self._should_stop)
+        except NoRelaxation:
+            return None
+        return self._lower.pieces()
+
+    def _is_settled(self) -> bool:
+        """Whether what the relaxation leaves open is not worth searching for."""
+        gap = self._gap()
+        return gap is not None and gap <= (1.0 + ROUNDING) * CERTAIN_WITHIN
+
+    def _take(self, found: BoolArray | None, search: Search | GeneralSearch) -> Iterator[Progress]:
+        """Have the search go on from what a proof has come across, if that is better."""
+        if found is not None and appraise(self._problem, found).precedes(self._worth):
+            search.adopt(found)
+            yield from self._adopt(found)
 
     def _prove(self, tables: Tables, search: Search) -> Pieces:
         """Visit all radial configurations, where there are not too many; True if none else can be better."""
@@ -154,22 +197,40 @@ class _Run:
         if worth.precedes(self._worth):
             self._best = is_open.copy()
             self._worth = worth
+            if self._lower is not None:
+                self._lower.know(self._best)
             yield self._report(self._best)
+
+    def _bound(self) -> float | None:
+        """What the relaxation has shown so far."""
+        return None if self._lower is None else self._lower.value
+
+    def _gap(self) -> float | None:
+        """What lies between the best solution and the bound, relative to the first."""
+        bound = self._bound()
+        if bound is None or self._worth.violation_amount > 0.0:
+            return None
+        objective = self._worth.objective
+        return (objective - bound) / abs(objective) if objective else 0.0
 
     def _report(self, is_open: BoolArray | None, proof: Proof = "none") -> Progress:
         self._reported_at = self._now()
-        is_proven = proof != "none"
-        has_bound = is_proven and self._worth.violation_amount == 0.0
+        bound, gap = self._bound(), self._gap()
+        if proof == "enumerated":
+            is_feasible = self._worth.violation_amount == 0.0
+            bound, gap = (self._worth.objective, 0.0) if is_feasible else (None, None)
+        elif bound is not None:
+            proof = "relaxation"
         return Progress(
             is_open=is_open,
             values=self._worth.values,
             violation_amount=self._worth.violation_amount,
             objective=self._worth.objective,
-            bound=self._worth.objective if has_bound else None,
-            gap=0.0 if has_bound else None,
+            bound=bound,
+            gap=gap,
             proof=proof,
             trials=self._search.trials if self._search else 0,
-            is_finished=is_proven,
+            is_finished=proof == "enumerated",
         )
 
 

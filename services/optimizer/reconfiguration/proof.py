@@ -33,6 +33,16 @@ def proof_applies(problem: ReconfigurationProblem) -> bool:
     return _keeps_limits(problem, can_be_dark) and _pays_no_more(problem, graph, can_be_dark)
 
 
+def may_be_relaxed(problem: ReconfigurationProblem) -> bool:
+    """Whether a lower bound on strictly radial solutions is one on all feasible solutions.
+
+    Interruptions cost less where fewer buses have supply, which is no part of the argument above.
+    """
+    if problem.interruptions is None:
+        return proof_applies(problem)
+    return not _can_be_dark(problem, contract(problem.network)).any()
+
+
 def _can_be_dark(problem: ReconfigurationProblem, graph: SwitchGraph) -> BoolArray:
     """(T, n) buses that no line without a switch ties to demand or to a provider."""
     can_be_dark: BoolArray = np.empty(problem.p_w.shape, dtype=np.bool_)
