@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -105,13 +106,16 @@ def fault_data(
 
 @dataclass(frozen=True)
 class Interruptions:
-    """Interruption costs of a network under given demands; keeps what it has computed once."""
+    """Interruption costs of a network under given demands; keeps what it has computed once, as long as there is room."""
 
     data: FaultData
     waits_for_repair: BoolArray  # (m, n) buses that a fault of the line leaves dark until it is repaired
     p_w: FloatArray  # (T, n)
     hours: FloatArray  # (T,)
-    _prices: dict[tuple[int, bool], _Prices] = field(default_factory=dict)
+    room_bytes: int = (
+        256 * 2**20
+    )  # of the prices that are kept; those of a period may be as large as the network squared
+    _prices: dict[tuple[int, bool], FloatArray] = field(default_factory=dict)
 
     def cost(
         self, period: int, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray, *, with_later: bool = True
@@ -125,7 +129,7 @@ class Interruptions:
                 otherwise the demand of this one is taken to go on.
         """
         cost: FloatArray = np.zeros(self.p_w.shape[1])
-        prices = self._prices_in(period, with_later=with_later)
+        lengths = self._lengths
         add_fault_costs(
             order,
             upstream_line,
@@ -133,37 +137,52 @@ class Interruptions:
             self.data.is_breaker,
             self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR,
             self.waits_for_repair,
-            prices.by_duration,
-            prices.sectioned,
-            prices.repaired,
+            self._prices_in(period, with_later=with_later),
+            lengths.sectioned,
+            lengths.repaired,
             cost,
         )
         return cost
 
-    def _prices_in(self, period: int, *, with_later: bool) -> _Prices:
-        """The prices of interruptions that begin at any moment of a period."""
+    def _prices_in(self, period: int, *, with_later: bool) -> FloatArray:
+        """(D, n) cost [NOK] of one interruption of each length that begins at any moment of a period."""
         key = (period, with_later)
         if key not in self._prices:
-            sectioning = self.data.sectioning_time_s
-            durations, places = np.unique(
-                np.stack([sectioning, sectioning + self.data.repair_time_s]), return_inverse=True
-            )
-            by_duration = np.zeros((durations.size, self.p_w.shape[1]))
-            for k in np.flatnonzero(durations > 0.0).tolist():
-                hours = float(durations[k]) / HOUR_S
-                rates = np.array([cost_rate(category, hours) for category in CATEGORIES])
-                power_w = average_power(self.p_w, self.hours, period, hours) if with_later else self.p_w[period]
-                by_duration[k] = (self.data.category_fractions @ rates) / W_PER_KW * power_w
-            sectioned, repaired = places.reshape(2, -1)
-            self._prices[key] = _Prices(by_duration, ints(sectioned), ints(repaired))
+            lengths = self._lengths
+            prices: FloatArray = lengths.rate_per_w * self.p_w[period]
+            if with_later:
+                for k, hours in enumerate(lengths.hours.tolist()):
+                    if hours > 0.0:
+                        prices[k] = lengths.rate_per_w[k] * average_power(self.p_w, self.hours, period, hours)
+            while self._prices and (len(self._prices) + 1) * prices.nbytes > self.room_bytes:
+                self._prices.pop(next(iter(self._prices)))  # all are of one size; the oldest goes
+            self._prices[key] = prices
         return self._prices[key]
+
+    @cached_property
+    def _lengths(self) -> _Lengths:
+        """How long interruptions may be, and what each length costs."""
+        sectioning = self.data.sectioning_time_s
+        durations_s, places = np.unique(
+            np.stack([sectioning, sectioning + self.data.repair_time_s]), return_inverse=True
+        )
+        hours = durations_s / HOUR_S
+        rates = np.array(
+            [
+                [cost_rate(category, length) if length > 0.0 else 0.0 for category in CATEGORIES]
+                for length in hours.tolist()
+            ]
+        )
+        sectioned, repaired = places.reshape(2, -1)
+        return _Lengths(hours, rates @ self.data.category_fractions.T / W_PER_KW, ints(sectioned), ints(repaired))
 
 
 @dataclass(frozen=True)
-class _Prices:
-    """Cost of one interruption by how long it lasts: D lengths."""
+class _Lengths:
+    """The D different lengths of interruptions, ascending."""
 
-    by_duration: FloatArray  # (D, n) [NOK]
+    hours: FloatArray  # (D,)
+    rate_per_w: FloatArray  # (D, n) [NOK/W] by the categories of each bus; 0 for a length of 0
     sectioned: IntArray  # (m,) which of them a fault of the line takes until the sectioning
     repaired: IntArray  # (m,) and until the repair
 
@@ -190,5 +209,6 @@ def average_power(p_w: FloatArray, hours: FloatArray, period: int, duration_h: f
     begins, stops = np.clip(starts, bend, duration_h), np.clip(ends, bend, duration_h)
     falling = (stops - begins) * ((duration_h - begins) + (duration_h - stops)) / 2
     weights = np.concatenate([[most * (length - most / 2)], level + falling]) / (length * duration_h)
-    power = weights @ p_w[period:]
+    reach = int(np.flatnonzero(weights)[-1]) + 1  # of hundreds of periods an outage sees a few
+    power = weights[:reach] @ p_w[period : period + reach]
     return power

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,8 @@ from services.optimizer.reconfiguration.interruption import average_power, cost_
 from services.optimizer.reconfiguration.network import ConsumerCategory
 from services.optimizer.reconfiguration.problem import INTERRUPTION, TOTAL_LOSS
 from services.optimizer.reconfiguration.protection import Unprotected, check_protection
-from services.optimizer.reconfiguration.reduction import reduce_network
+from services.optimizer.reconfiguration.reduction import interruptions_of, reduce_configuration, reduce_network
+from services.optimizer.reconfiguration.topology import grow_trees
 from tests.support.grids import Case, case
 
 HOUR = 3600.0
@@ -131,6 +135,23 @@ def test_an_outage_may_last_over_several_short_periods() -> None:
     assert average_power(powers, hours, 0, 3.0).tolist() == pytest.approx(
         [(0.5 * 1 + 0.5 * 10 + 0.5 * 100 + 1.5 * 1000) / 3]
     )
+
+
+def test_costs_of_many_periods_need_little_memory() -> None:
+    lines = " | ".join(f"B{k} f=1 sect={600 + k} rep={60 * k} | C{k} 1000W is=household" for k in range(80))
+    one = case(f"G 10000V | S sw brk | M | {lines}", factors=[1.0 + k % 3 for k in range(30)])
+    reduction = reduce_network(one.grid)
+    everything = interruptions_of(reduction, one.demands)
+    assert everything is not None
+    bounded = replace(everything, room_bytes=2**18, _prices={})
+    trees = grow_trees(reduction.network, reduce_configuration(reduction, one.is_open))
+    above = (trees.supplied_order, trees.upstream_line, trees.upstream_bus)
+    tracemalloc.start()
+    costs = np.array([bounded.cost(t, *above) for t in range(30)])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2**20  # all periods together have 3 MB
+    assert (costs == [everything.cost(t, *above) for t in range(30)]).all()
 
 
 def test_a_dark_consumer_costs_nothing_and_cycles_make_it_all_zero() -> None:
