@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from tests.support.cim import json_ld, network_upload, session_upload, steady_state
 from tests.support.eventually import eventually
 from tests.support.hub import joined_to
 from tests.support.pgo import Answer, Document, PgoClient, as_body
+from tests.support.shared_data import shared_data
 
 JSON = {"Content-Type": "application/json"}
 
@@ -91,6 +93,49 @@ async def test_the_hub_tells_of_cim_sessions(cim: Cim, client: PgoClient) -> Non
             assert (await cim.get("/sessions/winter")).json()["bestSolutionValue"] == best.json()["objective_value"]
     finally:
         (await cim.send("DELETE", "/networks/town")).expect(200)
+
+
+def published(part: str) -> Document:
+    return orjson.loads(shared_data(f"pgo/digin10/{part}.jsonld").read_bytes().removeprefix(b"\xef\xbb\xbf"))
+
+
+async def test_the_published_network_is_analysed_and_optimised(cim: Cim) -> None:
+    """DIGIN10 with the figures that are published of it; its impedances are a thousand times too large."""
+    network, state = published("CombinedNetwork"), published("CombinedSsh")
+    upload = {
+        "network": network,
+        "parsingOptions": {"unitsProfile": "digin"},
+        "conversionOptions": {"lineImpedanceScaleFactor": 0.001},
+    }
+    period = {"id": "hour", "start_time": "2023-03-24T00:00:00Z", "end_time": "2023-03-24T01:00:00Z"}
+    session = {
+        "networkId": "digin10",
+        "periodsAndDemands": [{"period": period, "demands": state}],
+        "startConfiguration": state,
+    }
+    try:
+        (await cim.send("POST", "/networks/digin10", upload)).expect(201)
+        report = (await cim.get("/networks/digin10/analysis?verbose=true")).expect(200).text
+        assert f"Number of nodes = {97 + 18 + 1 + 4}" in report
+        assert "Number of switches = 31" in report
+        assert "Number of breakers = 29" in report
+        (await cim.send("POST", "/sessions/hour", session)).expect(201)
+        start = (await cim.get("/sessions/hour/bestSolutionInfo")).json()
+        assert start["is_feasible"] is True
+        assert start["objective_value"] == pytest.approx(1222.477505, rel=1e-6)
+        (await cim.send("PUT", "/sessions/hour/runOptimization", b"true")).expect(200)
+        (await cim.send("PUT", "/sessions/hour/runOptimization", b"false")).expect(200)
+        best = (await cim.get("/sessions/hour/bestSolutionInfo")).json()
+        assert best["is_feasible"] is True
+        assert best["objective_value"] <= start["objective_value"]
+        (written,) = (await cim.get("/sessions/hour/bestSolution")).json()["periodSolutions"]
+        assert len(written["@graph"]) == 60
+        assert sum(switch["cim:Switch.open"] for switch in written["@graph"]) == 2
+        (await cim.send("POST", "/sessions/hour/solutions/again", {"periodSolutions": [written]})).expect(200)
+        again = (await cim.get("/sessions/hour/solutions/again/info")).json()
+        assert again["objective_value"] == best["objective_value"]
+    finally:
+        (await cim.send("DELETE", "/networks/digin10")).expect(200)
 
 
 async def test_what_is_wrong_is_said(cim: Cim) -> None:
