@@ -139,6 +139,7 @@ class Search:
         for slot in range(len(is_open)):
             plant(self._tables, self._forest, self._room, slot, int(clock[TICK]))
         clock[[CURSOR, CLEAN, STAGE, IS_KICKED, KICKS]] = 0
+        self._descent.digests[:] = 0  # these are exhausted only as far as the solution kept so far goes
         self._descent.gain[:] = 0.0
         self._descent.is_touched[:] = True
 

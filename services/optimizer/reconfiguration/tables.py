@@ -33,6 +33,9 @@ from services.optimizer.reconfiguration.problem import (
     ReducedNetwork,
 )
 
+# By a search, of those that it need not look at again: half a megabyte.
+SOLUTIONS_REMEMBERED = 2**16 - 1
+
 
 def lay_out(problem: ReconfigurationProblem) -> Tables:
     """The problem as the compiled loops read it. All arrays are copies, so that every problem has the same types."""
@@ -155,6 +158,7 @@ def new_descent(tables: Tables) -> Descent:
         is_touched=np.zeros(periods, dtype=np.bool_),
         best=np.zeros(2),
         reach=np.zeros(2, dtype=np.int64),
+        digests=np.zeros(1 + SOLUTIONS_REMEMBERED, dtype=np.uint64),
         found=np.zeros(5, dtype=np.int64),
     )
 

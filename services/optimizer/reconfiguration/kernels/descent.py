@@ -34,17 +34,11 @@ ESTIMATED, SOLVED = range(2)  # stages
 
 @compiled
 def descend(tables: Tables, forest: Forest, room: Room, descent: Descent, budget: int) -> bool:
-    """Improve until no tie gives an improvement (True) or ``room.work`` passes ``budget`` (False, to be called again)."""
+    """Improve until no tie gives an improvement in this stage (True) or ``room.work`` passes ``budget`` (False, to be called again)."""
     clock = descent.clock
     periods = tables.prices.size
     ties = forest.ties.shape[1]
-    while True:
-        if clock[CLEAN] >= periods * ties:
-            if clock[STAGE] == SOLVED:
-                return True
-            clock[STAGE] = SOLVED
-            clock[CLEAN] = 0
-            continue
+    while clock[CLEAN] < periods * ties:
         if room.work[0] > budget:
             return False
         slot = clock[CURSOR] // ties
@@ -60,6 +54,7 @@ def descend(tables: Tables, forest: Forest, room: Room, descent: Descent, budget
             clock[CLEAN] = 0
         else:
             descent.checked[clock[STAGE], slot, at] = clock[TICK]
+    return True
 
 
 @compiled

@@ -153,6 +153,7 @@ class Descent(NamedTuple):
     is_touched: BoolArray  # (T,) periods with an exchange since then
     best: FloatArray  # (2,) of the best candidate so far: change of violation amount and objective
     reach: LongArray  # (2,) of the candidate being considered: first and last period
+    digests: NDArray[np.uint64]  # (1 + many,) of the solution after the first stage, and of those exhausted; 0 for none
     found: LongArray  # (5,) of the same: first and last period, closed line, opened line, and whether there is one
 
 

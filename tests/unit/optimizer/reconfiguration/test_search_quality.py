@@ -40,12 +40,12 @@ SEQUENCES = (
     Kind(buses=(5, 8), ties=(2, 2), periods=3, price=(-3000.0, 20_000.0), providers=2),
     Kind(buses=(5, 8), ties=(2, 3), periods=3, price=(100.0, 5000.0), limits=True, has_before=True),
 )
-PIECES, GENERAL_PIECES, PIECE = 5, 40, 20_000  # buses swept: some tens of milliseconds in all
+PIECES, GENERAL_PIECES, PIECE = 10, 40, 20_000  # buses swept: some tens of milliseconds in all
 
 
 @pytest.mark.parametrize(
     ("kinds", "problems", "search"),
-    [(SNAPSHOTS, 200, Search), (SEQUENCES, 60, Search), (SNAPSHOTS + SEQUENCES, 48, GeneralSearch)],
+    [(SNAPSHOTS, 200, Search), (SEQUENCES, 100, Search), (SNAPSHOTS + SEQUENCES, 100, GeneralSearch)],
     ids=["snapshots", "sequences", "without knowing the network"],
 )
 def test_the_optimum_is_found_in_ninety_nine_of_a_hundred_networks(
