@@ -46,6 +46,9 @@ class _Grower:
         self.level: list[float] = []
         self.lines: list[Line] = []
         self.transformers: list[Transformer] = []
+        self.ideally_joined: set[frozenset[int]] = (
+            set()
+        )  # two lines without impedance share a current by rules of their own
 
     def node(self, kind: BusKind, level: float) -> int:
         name = f"{kind.value[0]}{len(self.nodes)}"
@@ -70,7 +73,10 @@ class _Grower:
         self, source: int, target: int, *, is_switch: bool = False, is_breaker: bool = False, faults: bool = True
     ) -> None:
         rng = self.rng
-        z = 0.0 if rng.random() < 0.1 else (self.level[source] / HIGH_V) ** 2
+        ideal = rng.random() < 0.1 and frozenset((source, target)) not in self.ideally_joined
+        if ideal:
+            self.ideally_joined.add(frozenset((source, target)))
+        z = 0.0 if ideal else (self.level[source] / HIGH_V) ** 2
         ends = (source, target) if rng.random() < 0.5 else (target, source)
         can_fault = faults and not is_breaker and rng.random() < 0.5
         self.lines.append(
@@ -161,6 +167,10 @@ def _lay_beside(grower: _Grower) -> None:
         grower.line(beside.source, beside.target)
         return
     middle = grower.node(BusKind.TRANSITION, grower.level[beside.source])
+    grower.ideally_joined |= {
+        frozenset((beside.source, middle)),
+        frozenset((middle, beside.target)),
+    }  # the chain is not
     grower.line(beside.source, middle)
     grower.line(middle, beside.target)
 

@@ -123,6 +123,20 @@ def test_one_transformer_on_the_way_of_a_yearly_load() -> None:
     assert result.verdict.is_feasible
 
 
+@pytest.mark.parametrize(
+    ("network", "opened", "loss_mwh"),
+    [
+        ("doc-provider-consumer-example", [], 4.546593596),
+        ("doc-provider-transformer-consumer-example", [], 2.270566169),
+        ("doc-two-providers-consumer", ["Source 2-Junction line"], 9.112111639),
+    ],
+)
+def test_documents_that_explain_the_format(network: str, opened: list[str], loss_mwh: float) -> None:
+    result = with_open(published(f"examples/{network}", "examples/doc-example_forecast"), opened)
+    assert result.verdict.is_feasible
+    assert result.verdict.values[TOTAL_LOSS] == pytest.approx(loss_mwh, rel=1e-9)
+
+
 class TestTwoProviders:
     given = case(
         "Source-1 22000V | near x=1 sw | Junction | last x=1 | Load 500000W",
