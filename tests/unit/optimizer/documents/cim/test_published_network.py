@@ -18,7 +18,7 @@ from services.optimizer.documents.cim import (
 )
 from services.optimizer.documents.power_grid import read_power_grid, write_power_grid
 from services.optimizer.reconfiguration.evaluation import evaluate
-from services.optimizer.reconfiguration.network import BoolArray, BusKind, Demands
+from services.optimizer.reconfiguration.network import BoolArray, BusKind, Demands, PowerGrid
 from services.optimizer.reconfiguration.problem import TOTAL_LOSS
 from services.optimizer.reconfiguration.reduction import reduce_network
 from tests.support.shared_data import shared_data
@@ -26,6 +26,16 @@ from tests.support.shared_data import shared_data
 
 def published(part: str) -> Any:  # Any: JSON
     return orjson.loads(shared_data(f"pgo/digin10/{part}.jsonld").read_bytes().removeprefix(b"\xef\xbb\xbf"))
+
+
+def upload(network: Any, **options: object) -> bytes:  # Any: JSON
+    return orjson.dumps(
+        {
+            "network": network,
+            "parsingOptions": {"unitsProfile": "digin"},
+            "conversionOptions": {"lineImpedanceScaleFactor": 0.001, **options},
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -47,15 +57,7 @@ class Case:
 
 
 def case(**options: object) -> Case:
-    network = read_cim_network(
-        orjson.dumps(
-            {
-                "network": published("CombinedNetwork"),
-                "parsingOptions": {"unitsProfile": "digin"},
-                "conversionOptions": {"lineImpedanceScaleFactor": 0.001, **options},
-            }
-        )
-    )
+    network = read_cim_network(upload(published("CombinedNetwork"), **options))
     state = published("CombinedSsh")
     period = {"id": "hour", "start_time": "2023-03-24T00:00:00Z", "end_time": "2023-03-24T01:00:00Z"}
     session = read_cim_session(
@@ -102,3 +104,17 @@ def test_network_with_all_consumers() -> None:
     assert injection_va.real == pytest.approx(171954219.18, rel=1e-6)
     assert injection_va.imag == pytest.approx(2099349.30, rel=1e-6)
     assert loss_mwh == pytest.approx(0.001222477505, rel=1e-6)
+
+
+def test_the_separate_files_as_a_list_are_the_same_network() -> None:
+    parts = ("BaseVoltage_RD", "MV1_EQ", "LV1_EQ", "MV1-LV1_BM", "HV1-MV1_BM")
+    together = read_cim_network(upload(published("CombinedNetwork"))).grid
+    apart = read_cim_network(upload([published(f"Grid/CIMJSON-LD/DIGIN10-30-{part}") for part in parts])).grid
+    assert len(apart.nodes) == 120
+    assert described(apart) == described(together)
+
+
+def described(grid: PowerGrid) -> tuple[list[str], list[tuple[str, float, float, float, bool]]]:
+    """Nodes and lines in no order: that of the files is another."""
+    lines = sorted((line.id, line.r_ohm, line.x_ohm, line.imax_a, line.is_switch) for line in grid.lines)
+    return sorted(node.id for node in grid.nodes), lines
