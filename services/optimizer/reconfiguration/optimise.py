@@ -172,7 +172,7 @@ class _Run:
     def _is_settled(self) -> bool:
         """Whether what the relaxation leaves open is not worth searching for."""
         gap = self._gap()
-        return gap is not None and gap <= (1.0 + ROUNDING) * CERTAIN_WITHIN
+        return gap is not None and gap <= CERTAIN_WITHIN
 
     def _take(self, found: BoolArray | None, search: Search | GeneralSearch) -> Iterator[Progress]:
         """Have the search go on from what a proof has come across, if that is better."""

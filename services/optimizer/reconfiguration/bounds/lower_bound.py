@@ -20,6 +20,7 @@ from services.optimizer.reconfiguration.topology import grow_trees
 
 # Flows at which planes touch the cones of arcs that the best solution does not use, as multiples of the fed bus's own demand.
 LIKELY_FLOWS = (1.0, 4.0)
+RESOLUTION = 1e-9  # to which the power flow knows an objective, and more than sums lose to rounding
 
 
 class LowerBound:
@@ -44,7 +45,8 @@ class LowerBound:
     @property
     def value(self) -> float:
         """No feasible solution has a lower objective."""
-        return float(sum(search.bound for search in self._searches))
+        value = float(sum(search.bound for search in self._searches))
+        return value - RESOLUTION * abs(value)
 
     def know(self, best: BoolArray) -> None:
         """Take note of a better solution (T, m)."""
@@ -68,11 +70,9 @@ class LowerBound:
             ]
             period = int(np.argmax(missing))
             work = next(self._pieces[period], None)
-            if work is None:
-                self._is_open[period] = False
-                continue
             self._take(period)
-            yield work
+            self._is_open[period] = work is not None
+            yield work or 0
 
     def _take(self, period: int) -> None:
         candidate = self._searches[period].candidate

@@ -118,6 +118,10 @@ class Program:
         price = np.array(self._solver.getSolution().row_dual)
         if price.size != self.size:  # no prices yet
             price = np.zeros(self.size)
+        return self.worth_of(price)
+
+    def worth_of(self, price: FloatArray) -> tuple[float, FloatArray]:
+        """The same for any prices of the rows (M + planes,)."""
         return self._weigh(price, self._of.cost)
 
     def is_proven_empty(self) -> bool:

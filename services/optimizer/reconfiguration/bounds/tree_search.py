@@ -19,6 +19,7 @@ from services.optimizer.reconfiguration.network import BoolArray, FloatArray
 
 # Parts that can hold nothing better than the best known by more than this, relatively, are settled.
 CERTAIN_WITHIN = 1e-6
+_SETTLED_WITHIN = 0.99 * CERTAIN_WITHIN  # leaves room for rounding
 ROOT_ROUNDS, ROUNDS = 60, 4  # of planes, for the whole and for parts of it
 LEAST_GAIN_AT_ROOT, LEAST_GAIN = 0.002, 0.02  # of a round, as a share of what is missing
 WORTH_A_PLANE = 1e-4  # a cone's miss, as a share of what is missing
@@ -61,7 +62,8 @@ class TreeSearch:
         self._worth = worth
         self._line_count = line_count
         self._program = Program(relaxation, should_stop)
-        self._floor = 0.0  # of everything, in the program's unit
+        # Of everything, in the program's unit: no objective is below 0.
+        self._floor = -relaxation.constant / relaxation.unit
         self._cutoff = np.inf
         self._gains: dict[int, tuple[float, int]] = {}  # of deciding an arc: sum and number
         self._parts = 1
@@ -74,7 +76,7 @@ class TreeSearch:
 
     def know(self, objective: float) -> None:
         """Take note of a solution: parts that hold nothing better by ``CERTAIN_WITHIN`` need not be looked into."""
-        cutoff = (objective - CERTAIN_WITHIN * abs(objective) - self._of.constant) / self._of.unit
+        cutoff = (objective - _SETTLED_WITHIN * abs(objective) - self._of.constant) / self._of.unit
         self._cutoff = min(self._cutoff, cutoff)
 
     def touch(self, arc: Positions, alpha: FloatArray, beta: FloatArray) -> None:
@@ -84,7 +86,7 @@ class TreeSearch:
     def pieces(self) -> Iterator[int]:
         """Work until everything is settled, or for ever; yields what each piece has cost, in buses swept."""
         count = self._arcs.count
-        heap = [_Part(0.0, 0, self._of.lower[:count].astype(np.int8), np.ones(count, dtype=np.int8))]
+        heap = [_Part(self._floor, 0, self._of.lower[:count].astype(np.int8), np.ones(count, dtype=np.int8))]
         while heap:
             part = heapq.heappop(heap)
             self._floor = max(self._floor, min(part.bound, self._cutoff))
