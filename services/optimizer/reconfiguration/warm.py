@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,8 +15,22 @@ import numpy as np
 from services.optimizer.reconfiguration.analysis import analysis_report
 from services.optimizer.reconfiguration.connectivity import connectivity_status
 from services.optimizer.reconfiguration.evaluation import evaluate
-from services.optimizer.reconfiguration.network import BusKind, Demands, Line, Node, Period, PowerGrid
+from services.optimizer.reconfiguration.general_search import GeneralSearch
+from services.optimizer.reconfiguration.network import (
+    BoolArray,
+    BusKind,
+    Demands,
+    Line,
+    Node,
+    Period,
+    PowerGrid,
+    Transformer,
+    TransformerMode,
+    TransformerOperation,
+    with_transformer_buses,
+)
 from services.optimizer.reconfiguration.optimise import optimise
+from services.optimizer.reconfiguration.problem import ReconfigurationProblem
 from services.optimizer.reconfiguration.reduction import build_problem, expand_configuration, reduce_network
 from services.optimizer.reconfiguration.repair import make_radial
 from services.optimizer.reconfiguration.search import Search
@@ -24,8 +39,20 @@ from shared.objective import DEFAULT_WEIGHTS
 
 
 def warm() -> None:
-    """Run everything once on a grid of five nodes."""
-    grid, demands = _grid(), _demands()
+    """Run everything once on a grid of five nodes, and what transformers and faults add on another."""
+    problem, start = _look_at(_grid())
+    # It ends by itself: the few radial configurations are all visited.
+    for _ in optimise(problem, start, seed=0, should_stop=lambda: False, now=time.monotonic):
+        pass
+    search = Search(problem.network, lay_out(problem), start, seed=0)
+    while search.restarts < 2:
+        search.advance(100_000)
+    GeneralSearch(*_look_at(_with_transformer_and_faults(_grid())), seed=0).advance(10_000)
+
+
+def _look_at(grid: PowerGrid) -> tuple[ReconfigurationProblem, BoolArray]:
+    """What is done to every network; its problem, and a solution."""
+    demands = _demands(len(grid.nodes))
     reduction = reduce_network(grid)
     connectivity_status(grid, reduction)
     analysis_report(grid, reduction, verbose=True)
@@ -33,12 +60,7 @@ def warm() -> None:
     problem = build_problem(reduction, demands, np.array(DEFAULT_WEIGHTS), all_closed)
     start = np.tile(make_radial(reduction.network, np.zeros(problem.network.source.size, dtype=np.bool_)), (2, 1))
     evaluate(grid, reduction, demands, expand_configuration(reduction, start, None), all_closed)
-    # It ends by itself: the few radial configurations are all visited.
-    for _ in optimise(problem, start, seed=0, should_stop=lambda: False, now=time.monotonic):
-        pass
-    search = Search(problem.network, lay_out(problem), start, seed=0)
-    while search.restarts < 2:
-        search.advance(100_000)
+    return problem, start
 
 
 def _grid() -> PowerGrid:
@@ -65,11 +87,25 @@ def _grid() -> PowerGrid:
     return PowerGrid("warm", nodes, lines)
 
 
-def _demands() -> Demands:
+def _with_transformer_and_faults(grid: PowerGrid) -> PowerGrid:
+    """Behind the transition node a transformer, and lines that can fault."""
+    lines = tuple(
+        replace(line, faults_per_year=1.0, sectioning_time_s=600.0, repair_time_s=600.0, is_breaker=line.source == 0)
+        for line in grid.lines
+    )
+    behind = len(grid.nodes)
+    mode = TransformerMode(behind - 1, behind, TransformerOperation.FIXED_RATIO, ratio=10.0)
+    transformer = Transformer("transformer", (behind - 1, behind), (10_000.0, 1000.0), (mode,))
+    nodes = (*grid.nodes, Node("low voltage", BusKind.CONSUMER))
+    return with_transformer_buses(grid.name, nodes, lines, (transformer,))
+
+
+def _demands(nodes: int) -> Demands:
     midnight = datetime(2024, 1, 1)  # noqa: DTZ001  # a naive time is as good as any here
     hours = [midnight + timedelta(hours=k) for k in range(3)]
     periods = tuple(Period(str(k), hours[k], hours[k + 1]) for k in range(2))
-    p_w = np.array([[0.0, 1e5, 2e5, 1e5, 0.0], [0.0, 2e5, 1e5, 1e5, 0.0]])
+    p_w = np.zeros((2, nodes))
+    p_w[:, 1:4] = [[1e5, 2e5, 1e5], [2e5, 1e5, 1e5]]
     return Demands(periods, p_w, 0.5 * p_w)
 
 
