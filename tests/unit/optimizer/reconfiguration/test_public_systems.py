@@ -80,7 +80,7 @@ def test_the_published_loss_and_the_best_known_loss_are_met(name: str) -> None:
         target = 1e3 * system.best_loss_kw + LOSS_TOLERANCE_W
         progress, found = run(system.grid, system.demands, system.is_open[None, :], until=target, seed=seed)
         assert progress.objective == pytest.approx(1e3 * system.best_loss_kw, abs=LOSS_TOLERANCE_W)
-        assert progress.proof == "none"
+        assert progress.bound is None or progress.bound <= target
         assert judged_loss_w(system, found[0]) == pytest.approx(progress.objective, rel=1e-8)
     if name in ("civanlar16", "baran33"):
         assert {line.id for line, is_open in zip(system.grid.lines, found[0], strict=True) if is_open} == set(
