@@ -53,6 +53,11 @@ class GeneralSearch:
         """(T, m) the best solution so far."""
         return self._best
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether a proof may take its share of the time."""
+        return self.has_descended
+
     def advance(self, work: int) -> bool:
         """Go on for about ``work`` buses swept; whether ``best`` has become better."""
         before = self._best_worth

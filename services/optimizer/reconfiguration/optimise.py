@@ -37,7 +37,7 @@ ENUMERATION_LIMIT = 2_000_000
 ROUNDING = 1e-9  # of a computed logarithm
 HEARTBEAT_S = 0.1
 PIECE = 200_000  # buses swept between two looks at the stop flag: 3 to 15 ms
-PROOF_SHARE = 3  # of the work, against 1 for the search, once that has its first local optimum
+PROOF_SHARE = 7  # of the work, against 1 for the search, once that finds hardly anything more
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _Run:
         relaxation: Iterator[int] | None = None
         searched = proved = 0
         while not self._should_stop():
-            if enumeration is None and relaxation is None and search.has_descended:
+            if enumeration is None and relaxation is None and search.has_settled:
                 relaxation = self._relax()
             # The way to the first local optimum, which is short, is the search's.
             is_to_prove = search.has_descended and proved <= PROOF_SHARE * searched

@@ -29,6 +29,9 @@ from services.optimizer.reconfiguration.tables import empty_forest, empty_room, 
 # so that no deep valley holds it for ever. Published systems are solved long before.
 KICKS_PER_TIE = 20
 LEAST_KICKS = 100
+# Kicks in vain, per tie and at most, after which what is still to be found takes long.
+SETTLED_KICKS_PER_TIE = 4
+MOST_SETTLED_KICKS = 200
 
 
 class Search:
@@ -61,6 +64,12 @@ class Search:
     def has_descended(self) -> bool:
         """Whether the first local optimum has been found."""
         return not self._is_first_descent
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether a local optimum has been kicked in vain for a while, so that a proof may take its share of the time."""
+        in_vain = min(SETTLED_KICKS_PER_TIE * self._descent.checked[0].size, MOST_SETTLED_KICKS)
+        return self.has_descended and (self._restarts > 0 or int(self._descent.clock[KICKS]) >= in_vain)
 
     @property
     def restarts(self) -> int:

@@ -18,8 +18,9 @@ from services.optimizer.reconfiguration.network import BoolArray
 from services.optimizer.reconfiguration.problem import SWITCHING, ReconfigurationProblem
 from services.optimizer.reconfiguration.topology import grow_trees
 
-# Flows at which planes touch the cones of arcs that the best solution does not use, as multiples of the fed bus's own demand.
-LIKELY_FLOWS = (1.0, 4.0)
+# What flows beyond the fed bus's own demand where planes touch the cones of arcs that the best solution does not use, as shares of
+# all demand. The first is little, but without it arcs to buses without demand are free at the beginning, which takes long to mend.
+LIKELY_SHARES = (1e-4, 1e-2)
 RESOLUTION = 1e-9  # to which the power flow knows an objective, and more than sums lose to rounding
 
 
@@ -121,6 +122,6 @@ class LowerBound:
         ratio *= per_unit.v_base_v**2 / per_unit.s_base_va
         search.touch(used.astype(np.int64), ratio.real, ratio.imag)
         others = np.setdiff1d(np.arange(arcs.count), used)
-        for multiple in LIKELY_FLOWS:
-            fed = arcs.fed[others]
-            search.touch(others, multiple * per_unit.p[fed], multiple * per_unit.q[fed])
+        fed = arcs.fed[others]
+        for share in LIKELY_SHARES:
+            search.touch(others, per_unit.p[fed] + share * per_unit.p.sum(), per_unit.q[fed] + share * per_unit.q.sum())
