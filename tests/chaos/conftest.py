@@ -17,20 +17,20 @@ LEASE_S = 3.0
 SETTINGS = {"LEASE_TTL_S": str(LEASE_S), "HEARTBEAT_S": "1"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def is_full() -> bool:
     """Whether outages last as long as the promises say."""
     return os.environ.get("BUSBAR_TEST_CHAOS_FULL") == "1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def links() -> Iterator[ProxyLoop]:
     """The loop of all proxies."""
     with ProxyLoop() as loop:
         yield loop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_servers() -> Iterator[OwnServers]:
     """Servers of these tests' own."""
     with server_folder() as folder:

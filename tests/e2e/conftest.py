@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.databases import TestDatabases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, databases: TestDatabases, broker_url: str) -> Iterator[Stack]:
     """One gateway and one optimizer on the run's PostgreSQL and RabbitMQ."""
     made = Stack(tmp_path_factory.mktemp("stack"), databases.create(), broker_url)
@@ -27,13 +27,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, databases: TestDatabases, br
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_servers(stack: Stack) -> ServiceProcess:
     """The stack's gateway."""
     return next(service for service in stack.services if service.name.startswith("gateway"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """``busbar up`` on a new folder."""
     folder = tmp_path_factory.mktemp("embedded")

@@ -25,7 +25,7 @@ PACKAGES = ["signalr-5", "signalr-newest"]
 TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node() -> None:
     """The clients of npm, where there is Node."""
     if reason := missing_node():

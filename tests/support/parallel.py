@@ -29,7 +29,11 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "journeys": (
         "tests/e2e/test_journey",
         "tests/e2e/test_bad_input.py",
+        "tests/e2e/test_cim_journey.py",
+        "tests/e2e/test_endpoints.py",
+        "tests/e2e/test_error_catalogue.py",
         "tests/e2e/test_fuzz.py",
+        "tests/e2e/test_solution_pool.py",
     ),
 }
 # Levels whose tests share the processors with processes of others; what fails in the rest fails the run at once.
@@ -42,6 +46,7 @@ ALONE: tuple[str, ...] = (
     "tests/e2e/test_large_network.py",
     # Their promises are in seconds, which others on the same processors would take from them.
     "tests/security/test_brute_force.py",
+    "tests/security/test_account_isolation.py::test_it_takes_no_longer_either",
     "tests/chaos/test_takeover.py",
     "tests/chaos/test_stops.py",
     "tests/chaos/test_graceful_stop.py",

@@ -29,16 +29,17 @@ OTHER_ACCOUNT = AccountId(UUID("018f0000-0000-7000-8000-0000000000aa"))
 
 
 async def test_a_message_carries_the_ids_of_the_work_that_caused_it(database: PostgresDatabase) -> None:
+    message = ToyRequested(label="x")
     with tracing.working_on(correlation_id="c-1") as traceparent:
         async with database.unit_of_work(EVERY_ACCOUNT) as uow:
-            message_id = await uow.outbox.add(OPEN_ACCOUNT_ID, ToyRequested(label="x"), reply_to="reply.me")
+            message_id = await uow.outbox.add(OPEN_ACCOUNT_ID, message, reply_to="reply.me")
     claim = await claim_all(database)
     (envelope,) = claim.envelopes
     assert envelope.message_id == message_id
     assert (envelope.name, envelope.version, envelope.queue) == ("toy.work.requested", 1, TOY_QUEUE.name)
     assert (envelope.routing_key, envelope.reply_to) == ("toy.work.requested", "reply.me")
     assert (envelope.correlation_id, envelope.traceparent) == ("c-1", traceparent)
-    assert ToyRequested.model_validate_json(envelope.body) == ToyRequested(label="x")
+    assert ToyRequested.model_validate_json(envelope.body) == message
     assert envelope.attempt == 0
 
 

@@ -39,9 +39,23 @@ def test_after(): pass
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\n")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.support.parallel", "-n", "2", "--dist", "loadscope", *options],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "xdist",
+            "-p",
+            "tests.support.parallel",
+            "-n",
+            "2",
+            "--dist",
+            "loadscope",
+            *options,
+        ],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # No other plugins: to load them takes longer than these tests.
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -14,11 +14,11 @@ from tests.support.toys import ToyRequested, toy_command
 
 
 def test_a_body_becomes_its_contracts_model() -> None:
-    assert parse(ToyRequested, toy_command("x")) == ToyRequested(label="x")
+    assert parse(ToyRequested, toy_command("x")).label == "x"
 
 
 def test_fields_of_tomorrow_are_ignored() -> None:
-    assert parse(ToyRequested, toy_command(body=b'{"label":"x","tomorrow":[1,2]}')) == ToyRequested(label="x")
+    assert parse(ToyRequested, toy_command(body=b'{"label":"x","tomorrow":[1,2]}')).label == "x"
 
 
 @pytest.mark.parametrize(
