@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tests.support.feeders import long_feeders
+from tests.support.idle_ticks import idle_ticks
 from tests.support.ledger import percentile
-from tests.support.metrics import scrape
+from tests.support.metrics import Histogram, scrape
 from tests.support.pgo import PgoClient
 from tests.support.stack import ServiceProcess
 
@@ -20,6 +21,18 @@ LAG = "busbar_process_loop_lag_seconds"
 async def test_ten_thousand_buses_do_not_hold_the_gateways_loop(
     server_client: PgoClient, on_servers: ServiceProcess
 ) -> None:
+    with idle_ticks() as machine:
+        lag, waits = await _work_on_a_large_network(server_client, on_servers)
+    # What a process without any work is late by is the machine's, and meets one with work more than once.
+    assert lag.quantile(0.999) <= 0.05 + 3.0 * machine.longest_s, (lag, machine)
+    # What another client feels of it, this test's own work on the same processors included.
+    assert percentile(waits, 0.5) < 0.05, sorted(waits)[-5:]
+
+
+async def _work_on_a_large_network(
+    server_client: PgoClient, on_servers: ServiceProcess
+) -> tuple[Histogram, list[float]]:
+    """Load, analyse and optimise; the gateway's lags meanwhile, and how long others waited for an answer [s]."""
     feeder = long_feeders(feeders=20, length=500, ties=40, seed=10)
     before = scrape(on_servers.url)
     waits: list[float] = []
@@ -41,10 +54,7 @@ async def test_ten_thousand_buses_do_not_hold_the_gateways_loop(
     with_others.cancel()
     assert (await server_client.session("s")).json()["bestSolutionValue"] <= first
     later = scrape(on_servers.url)
-    lag = later.histogram(LAG).since(before.histogram(LAG))
-    assert lag.quantile(0.999) <= 0.05, lag
-    # What another client feels of it, this test's own work on the same processors included.
-    assert percentile(waits, 0.5) < 0.05, sorted(waits)[-5:]
+    return later.histogram(LAG).since(before.histogram(LAG)), waits
 
 
 async def _ask_all_the_time(client: PgoClient, waits: list[float]) -> None:

@@ -37,6 +37,7 @@ ONE_OF_EACH_KIND = {
     if re.fullmatch(r"GET [\w/.]+/{\w+}(/analysis|/demands|/secrets|/auditlog)?", route)
 }
 TRIES = 60
+ROUNDS = 3  # of tries, where the first has a difference
 WITHIN_S = 0.005
 
 
@@ -102,22 +103,33 @@ async def test_a_neighbours_id_is_answered_as_one_that_does_not_exist(world: Wor
 
 
 async def test_it_takes_no_longer_either(world: World) -> None:
-    """Medians of many tries, the two asked for in turn, so that whatever else the machine does meets both alike."""
+    """Medians of many tries, the two asked for in turn, so that whatever else the machine does meets both alike.
+
+    What the clock tells a neighbour it tells every time: a difference that another round of tries does not have was the machine's.
+    """
     slower = []
-    for route, row in ONE_OF_EACH_KIND.items():
-        theirs = await world.fresh_values(route)
-        nobodys = of_nobody(theirs)
-        seconds: dict[str, list[float]] = {"theirs": [], "nobodys": []}
-        for turn in range(TRIES):
-            pair = [("theirs", theirs), ("nobodys", nobodys)]
-            for name, values in pair if turn % 2 else reversed(pair):
-                began = time.perf_counter()
-                await ask(world, route, row, values)
-                seconds[name].append(time.perf_counter() - began)
-        difference = statistics.median(seconds["theirs"]) - statistics.median(seconds["nobodys"])
-        if abs(difference) > WITHIN_S:
-            slower.append(f"{route}: {difference * 1000:.1f} ms")
+    for route in ONE_OF_EACH_KIND:
+        rounds: list[float] = []
+        while len(rounds) < ROUNDS and (not rounds or abs(rounds[-1]) > WITHIN_S):
+            rounds.append(await difference_s(world, route))
+        if abs(rounds[-1]) > WITHIN_S and all(one * rounds[0] > 0.0 for one in rounds):
+            slower.append(f"{route}: {min(map(abs, rounds)) * 1000:.1f} ms")
     assert not slower, "\n".join(slower)
+
+
+async def difference_s(world: World, route: str) -> float:
+    """How much longer it takes to ask for what is a neighbour's than for what is nobody's."""
+    row = ONE_OF_EACH_KIND[route]
+    theirs = await world.fresh_values(route)
+    nobodys = of_nobody(theirs)
+    seconds: dict[str, list[float]] = {"theirs": [], "nobodys": []}
+    for turn in range(TRIES):
+        pair = [("theirs", theirs), ("nobodys", nobodys)]
+        for name, values in pair if turn % 2 else reversed(pair):
+            began = time.perf_counter()
+            await ask(world, route, row, values)
+            seconds[name].append(time.perf_counter() - began)
+    return statistics.median(seconds["theirs"]) - statistics.median(seconds["nobodys"])
 
 
 async def test_names_are_free_that_a_neighbour_uses(world: World) -> None:
