@@ -5,6 +5,7 @@ Optima, losses, limits and radiality come from :mod:`tests.support.brute_force`,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,8 @@ SEQUENCES = (
     Kind(buses=(5, 8), ties=(2, 2), periods=3, price=(-3000.0, 20_000.0), providers=2),
     Kind(buses=(5, 8), ties=(2, 3), periods=3, price=(100.0, 5000.0), limits=True, has_before=True),
 )
-PIECES, GENERAL_PIECES, PIECE = 10, 40, 20_000  # buses swept: some tens of milliseconds in all
+# Buses swept in a piece, and pieces at most: some tenths of a second. Nearly all need a tenth of these, after which it is looked.
+PIECE, PIECES, PIECES_PER_LOOK = 20_000, 400, 20
 
 
 @pytest.mark.parametrize(
@@ -55,35 +57,40 @@ def test_the_optimum_is_found_in_ninety_nine_of_a_hundred_networks(
     missed = []
     for each in range(problems):
         network, start = random_switched(seed + each, kinds[each % len(kinds)])
-        found, claimed = searched(search, network, start, seed=each)
-        assert is_radial(network, found).all()
-        violation, objective = worth(network, found)
-        assert claimed == pytest.approx((violation, objective), rel=1e-7, abs=1e-6), seed + each
         least, lowest = best(network)
-        if violation > least * (1 + 1e-6) + 1e-6 or objective > lowest + 1e-7 * abs(lowest):
+        for found, claimed in searched(search, network, start, seed=each):
+            assert is_radial(network, found).all()
+            violation, objective = worth(network, found)
+            assert claimed == pytest.approx((violation, objective), rel=1e-7, abs=1e-6), seed + each
+            if violation <= least * (1 + 1e-6) + 1e-6 and objective <= lowest + 1e-7 * abs(lowest):
+                break
+        else:
             missed.append(seed + each)
     assert len(missed) <= problems / 100, missed
 
 
 def searched(
     search: type[Search | GeneralSearch], network: Switched, start: Bools, seed: int
-) -> tuple[Bools, tuple[float, float]]:
-    """The solution (T, L) that a short search finds, and its violation and objective as the optimiser has them."""
+) -> Iterator[tuple[Bools, tuple[float, float]]]:
+    """The solutions (T, L) that a search has every now and then, with violation and objective as the optimiser has them."""
     grid, demands = as_grid(network)
     reduction = reduce_network(grid)
     problem = build_problem(reduction, demands, np.array([*network.weights, 0.0]), network.before)
     begin = reduce_configuration(reduction, start)
     searching: Search | GeneralSearch
-    if search is Search:
-        searching = Search(problem.network, lay_out(problem), begin, seed)
-        pieces = PIECES
-    else:
-        searching = GeneralSearch(problem, begin, seed)
-        pieces = GENERAL_PIECES
-    for _ in range(pieces):
-        searching.advance(PIECE)
-    claimed = appraise(problem, searching.best)
-    return expand_configuration(reduction, searching.best, start), (claimed.violation_amount, claimed.objective)
+    searching = (
+        Search(problem.network, lay_out(problem), begin, seed)
+        if search is Search
+        else GeneralSearch(problem, begin, seed)
+    )
+    for _ in range(PIECES // PIECES_PER_LOOK):
+        for _ in range(PIECES_PER_LOOK):
+            searching.advance(PIECE)
+        claimed = appraise(problem, searching.best)
+        yield (
+            expand_configuration(reduction, searching.best, start),
+            (claimed.violation_amount, claimed.objective),
+        )
 
 
 def test_the_judge_agrees_with_a_flow_by_hand() -> None:
