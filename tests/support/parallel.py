@@ -5,7 +5,7 @@ databases, broker prefixes, ports and folders of its own. The tests of a file st
 of ``TOGETHER``, which share servers that are dear to start. What says something about time, or uses a whole machine, is in ``ALONE``:
 it runs when all others are over, one test after the other.
 
-A failure beside others may be theirs: of the levels in ``MAY_BE_UNSTEADY`` a few that fail are tried once more by themselves. Who
+A failure beside others may be theirs: a few that fail are tried once more by themselves, but not those in ``NEVER_UNSTEADY``. Who
 passes then does not fail the run, but is named at its end as unsteady, and wants mending.
 """
 
@@ -36,8 +36,8 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         "tests/e2e/test_solution_pool.py",
     ),
 }
-# Levels whose tests share the processors with processes of others; what fails in the rest fails the run at once.
-MAY_BE_UNSTEADY: tuple[str, ...] = ("tests/integration/", "tests/e2e/", "tests/chaos/", "tests/security/")
+# What asks nothing of the machine: it fails the run at once.
+NEVER_UNSTEADY: tuple[str, ...] = ("tests/house/",)
 MOST_UNSTEADY = 4  # more failures than these are no accident
 _DEATHS = pytest.StashKey[list[str]]()
 _UNSTEADY = pytest.StashKey[list[str]]()
@@ -161,7 +161,7 @@ class SecondTry:
 
 def may_be_unsteady(failed: list[str]) -> bool:
     """Whether these failures are worth another try."""
-    return 0 < len(failed) <= MOST_UNSTEADY and all(nodeid.startswith(MAY_BE_UNSTEADY) for nodeid in failed)
+    return 0 < len(failed) <= MOST_UNSTEADY and not any(nodeid.startswith(NEVER_UNSTEADY) for nodeid in failed)
 
 
 def _pass_by_themselves(session: pytest.Session, failed: list[str]) -> bool:
