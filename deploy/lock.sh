@@ -8,3 +8,4 @@ compile --group dev --all-extras pyproject.toml -o requirements.lock
 # What one image holds: the gateway has no solver.
 compile --extra gateway pyproject.toml -c requirements.lock -o deploy/gateway.lock
 compile --extra optimizer pyproject.toml -c requirements.lock -o deploy/optimizer.lock
+compile --extra telemetry pyproject.toml -c requirements.lock -o deploy/telemetry.lock
