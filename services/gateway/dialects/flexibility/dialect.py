@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from services.gateway.auth.auth import Auth
-from services.gateway.dialects.flexibility.entrance import V3_ROOT
 from services.gateway.dialects.flexibility.errors import reply_to_error
 from services.gateway.dialects.flexibility.routes import ENTRANCE_ROUTES, V3_ROUTES
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.sunset import SUNSET_ROUTES
-from services.gateway.dialects.flexibility.wire import HEADERS, V3_HEADERS
+from services.gateway.dialects.flexibility.wire import HEADERS, V3_HEADERS, V3_ROOT
 from services.gateway.http.call import Reply
 from services.gateway.http.routes import Dialect
 from shared.db.unit_of_work import Database

@@ -17,12 +17,16 @@ from services.gateway.dialects.flexibility.schemas import (
     Versions,
 )
 from services.gateway.dialects.flexibility.service import Flexibility
-from services.gateway.dialects.flexibility.wire import API_VERSION, CONTENT_TYPE, SERVED_VERSION, object_reply
+from services.gateway.dialects.flexibility.wire import (
+    API_VERSION,
+    CONTENT_TYPE,
+    SERVED_VERSION,
+    V3_ROOT,
+    object_reply,
+)
 from services.gateway.http.call import Call, Reply
 from services.gateway.http.routes import Route
 from shared.observability.health_pages import RETRY_AFTER_S
-
-V3_ROOT = f"/api/{API_VERSION}"
 
 
 async def list_versions(_: Flexibility, __: Call[None, None]) -> Reply:

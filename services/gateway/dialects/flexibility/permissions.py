@@ -1,7 +1,8 @@
-"""Who may do what to accounts and users. Pure: identities and rows in, yes or no out.
+"""Who may do what to accounts, users, assets and sensors. Pure: identities and rows in, yes or no out.
 
 A member is whoever is signed in to the account; a consultant one of the account that looks after it. ``admin`` may do
-everything, ``admin-reader`` read everything. Roles are those of users: an OAuth2 client is a member without any.
+everything, ``admin-reader`` read everything. Roles are those of users: an OAuth2 client is a member without any. What is public belongs
+to no account (its owner is None): everybody reads it, and only admins of the site change it.
 """
 
 from __future__ import annotations
@@ -86,6 +87,21 @@ def may_create_in(caller: Caller, owner: Owner) -> bool:
 def may_read_audit_log(caller: Caller, owner: Owner) -> bool:
     """What happened in an account."""
     return caller.reads_everything or caller.leads(owner) or caller.consults(owner)
+
+
+def may_read_thing(caller: Caller, owner: Owner | None) -> bool:
+    """An asset, a sensor, and its data."""
+    return owner is None or may_read(caller, owner)
+
+
+def may_work_on(caller: Caller, owner: Owner | None) -> bool:
+    """Change an asset, make assets and sensors below it, post data, trigger, annotate: what members do every day."""
+    return caller.is_admin or (owner is not None and may_change_account(caller, owner))
+
+
+def may_manage(caller: Caller, owner: Owner | None) -> bool:
+    """Make assets at the top, change sensors, delete assets, sensors and data: what is for who leads the account."""
+    return caller.is_admin or (owner is not None and may_create_in(caller, owner))
 
 
 def may_create_account(caller: Caller) -> bool:

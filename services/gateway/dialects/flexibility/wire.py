@@ -17,6 +17,7 @@ from services.gateway.http.call import Reply
 # The version of FlexMeasures whose API this is: its clients ask for it before they use what is newer.
 SERVED_VERSION = "1.0.0"
 API_VERSION = "v3_0"
+V3_ROOT = f"/api/{API_VERSION}"
 
 CONTENT_TYPE = "application/json"
 HEADERS: Mapping[str, str] = {"FlexMeasures-Version": SERVED_VERSION}

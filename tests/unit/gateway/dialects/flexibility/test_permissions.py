@@ -1,4 +1,4 @@
-"""The table of who may do what to accounts and users, row by row."""
+"""The table of who may do what to accounts, users, assets and sensors, row by row."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from services.gateway.dialects.flexibility.permissions import (
     may_change_user,
     may_create_account,
     may_create_in,
+    may_manage,
     may_read,
     may_read_audit_log,
     may_read_audit_log_of_user,
+    may_read_thing,
+    may_work_on,
 )
 from shared.identity.principals import CONSULTANCY_ROLE, USER_ROLES
 from shared.ids import AccountId
@@ -49,6 +52,24 @@ def test_each_role_reaches_what_the_table_says(role: str) -> None:
     checks = (may_read, may_change_account, may_create_in, may_read_audit_log)
     for check, where in zip(checks, ACCESS[role], strict=True):
         assert {name for name, owner in OWNERS.items() if check(somebody, owner)} == where, check.__name__
+
+
+THINGS: dict[str, Owner | None] = {**OWNERS, "public": None}
+REACHED = {
+    # role: (read, work on, manage), each where
+    "": ({"home", "public"}, {"home"}, set()),
+    "account-admin": ({"home", "public"}, {"home"}, {"home"}),
+    "consultant": ({"home", "client", "public"}, {"home", "client"}, {"client"}),
+    "admin-reader": (set(THINGS), {"home"}, set()),
+    "admin": (set(THINGS), set(THINGS), set(THINGS)),
+}
+
+
+@pytest.mark.parametrize("role", REACHED)
+def test_each_role_reaches_of_assets_and_sensors_what_the_table_says(role: str) -> None:
+    somebody = caller(*([role] if role else []))
+    for check, where in zip((may_read_thing, may_work_on, may_manage), REACHED[role], strict=True):
+        assert {name for name, owner in THINGS.items() if check(somebody, owner)} == where, check.__name__
 
 
 def test_several_roles_reach_what_each_does() -> None:
