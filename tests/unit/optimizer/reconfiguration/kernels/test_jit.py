@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.optimizer.reconfiguration.kernels.jit import compiled
 
 SOURCE = """
@@ -64,8 +66,9 @@ def without_space() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def run(program: Path, cache: Path, before: Callable[[], None] | None = None) -> list[str]:
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+def run(program: Path, cache: Path, before: Callable[[], None] | None = None, *, in_tree: bool = False) -> list[str]:
+    """What a program prints whose machine code is kept in a folder, or beside it and in the user's folder there."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": "" if in_tree else str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"PYTHONPATH": str(Path.cwd()), "HOME": str(cache), "XDG_CACHE_HOME": str(cache / "none")}
     done = subprocess.run(
         [sys.executable, str(program)],
@@ -115,18 +118,87 @@ def test_a_full_disk_stops_nothing(tmp_path: Path) -> None:
     assert run(program, cache, without_space) == ["42", "0"]
 
 
-def test_code_is_compiled_anew_when_a_loop_in_another_file_has_changed(tmp_path: Path) -> None:
-    """A function's machine code has that of the functions it calls in it."""
-    program, cache = tmp_path / "program.py", tmp_path / "cache"
+def program_of_two_files(folder: Path) -> tuple[Path, Callable[[int], None]]:
+    """A loop that calls one in another file, whose factor can be changed."""
+    program, package = folder / "program.py", folder / "kernels"
     program.write_text(
         "from kernels.jit import compiled\nfrom kernels.factor import factor\n"
         "@compiled\ndef scaled(value):\n    return factor() * value\n"
         "print(scaled(21), sum(scaled.stats.cache_hits.values()))\n"
     )
-    package = tmp_path / "kernels"
     package.mkdir()
     shutil.copy(Path("services/optimizer/reconfiguration/kernels/jit.py"), package)
-    source = "from kernels.jit import compiled\n@compiled\ndef factor():\n    return {}\n"
+
+    def multiply_by(value: int) -> None:
+        (package / "factor.py").write_text(
+            f"from kernels.jit import compiled\n@compiled\ndef factor():\n    return {value}\n"
+        )
+
+    return program, multiply_by
+
+
+def test_code_is_compiled_anew_when_a_loop_in_another_file_has_changed(tmp_path: Path) -> None:
+    """A function's machine code has that of the functions it calls in it."""
+    program, multiply_by = program_of_two_files(tmp_path)
     for value, expected in ((2, ["42", "0"]), (2, ["42", "1"]), (3, ["63", "0"])):
-        (package / "factor.py").write_text(source.format(value))
-        assert run(program, cache) == expected
+        multiply_by(value)
+        assert run(program, tmp_path / "cache") == expected
+
+
+def without_space_for_code() -> None:
+    """As if the disk had room for small files only: an index is below 2 kB, the code of a function above."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def test_old_code_is_not_used_when_the_new_one_found_no_room(tmp_path: Path) -> None:
+    program, multiply_by = program_of_two_files(tmp_path)
+    cache = tmp_path / "cache"
+    multiply_by(2)
+    assert run(program, cache) == ["42", "0"]
+    multiply_by(3)
+    for _ in range(2):
+        assert run(program, cache, without_space_for_code) == ["63", "0"]
+
+
+def test_what_other_states_of_the_loops_have_left_is_cleared_away(tmp_path: Path) -> None:
+    program, multiply_by = program_of_two_files(tmp_path)
+    cache = tmp_path / "cache"
+    multiply_by(2)
+    run(program, cache)
+    files = {path.relative_to(cache) for path in cache.rglob("*.nb?")}
+    multiply_by(3)
+    run(program, cache)
+    later = {path.relative_to(cache) for path in cache.rglob("*.nb?")}
+    assert len(later) == len(files) == 4  # an index and one version of each of two functions
+    assert later & files == set()
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_files_that_a_power_cut_has_cut_off_are_written_anew(tmp_path: Path, kind: str, share: float) -> None:
+    program, cache = tmp_path / "program.py", tmp_path / "cache"
+    program.write_text(PROGRAM)
+    run(program, cache)
+    (path,) = cache.rglob(f"*.{kind}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert run(program, cache) == ["42", "0"]
+    assert run(program, cache) == ["42", "1"]
+
+
+def test_code_beside_the_source_goes_before_what_the_user_has(tmp_path: Path) -> None:
+    """The set-up has compiled everything; who then runs it without rights to that folder finds it, home folder or not."""
+    program, home = tmp_path / "program.py", tmp_path / "home"
+    program.write_text(PROGRAM)
+    beside = tmp_path / "__pycache__"
+    home.mkdir()
+    assert run(program, home, in_tree=True) == ["42", "0"]
+    beside.chmod(0o555)
+    try:
+        assert run(program, home, without_rights, in_tree=True) == ["42", "1"]
+        for left in beside.glob("*.nbi"):
+            left.rename(left.with_name("program.doubled-4.py311.0123456789abcdef.nbi"))
+        assert run(program, home, without_rights, in_tree=True) == ["42", "0"]
+        assert run(program, home, without_rights, in_tree=True) == ["42", "1"]  # what is of other loops hinders nobody
+    finally:
+        beside.chmod(0o755)
