@@ -26,10 +26,28 @@ _OF_CONTEXTS = frozenset(
 )
 # Terms that are defined by others, these by others again; to define one takes a few calls of functions.
 _DEEPEST = 50
-# All of CIM is about ten thousand names. A node with a context of its own copies those in force.
+# All of CIM is about ten thousand names.
 _MOST_TERMS = 50_000
+# A context on top of another copies the terms in force, some 100 bytes each; those that terms scope are kept.
+_MOST_COPIED = 1_000_000
+# Names are long where they come from, and every use of a term repeats what it stands for.
+_LONGEST_IRI = 2_000
 # A term may be a prefix by itself where what it stands for ends so.
 _PREFIX_ENDS = tuple(":/?#[]@")
+
+
+@dataclass(slots=True)
+class _Copying:
+    """How many terms the contexts of one document have copied from others."""
+
+    terms: int = 0
+
+    def add(self, terms: int) -> None:
+        self.terms += terms
+        if self.terms > _MOST_COPIED:
+            raise no_json_ld(
+                f"contexts within contexts repeat more than {_MOST_COPIED} terms; put the terms into one context"
+            )
 
 
 @dataclass(slots=True)
@@ -38,6 +56,7 @@ class Context:
 
     first_base: str
     base: str | None
+    copying: _Copying
     vocabulary: str | None = None
     terms: dict[str, Term] = field(default_factory=dict)
     previous: Context | None = None
@@ -47,7 +66,7 @@ class Context:
     @classmethod
     def initial(cls, base: str) -> Context:
         """Without any term."""
-        return cls(base, base)
+        return cls(base, base, _Copying())
 
     def name(self, term: str) -> str | None:
         """The IRI or keyword that a property or type is; remembered, as there are few and they come often."""
@@ -100,11 +119,13 @@ class Context:
             propagates = given["@propagate"]
             if not isinstance(propagates, bool):
                 raise no_json_ld("@propagate must be true or false")
+        if propagates and given in ({}, []):
+            return self
         previous = self.previous if propagates else self.previous or self
         found = replace(self, previous=previous, _names={}, _scoped={})
         for one in given if isinstance(given, list) else [given]:
             if one is None:
-                found = replace(Context.initial(self.first_base), previous=previous)
+                found = Context(self.first_base, self.first_base, self.copying, previous=previous)
             elif isinstance(one, str):
                 raise _elsewhere(one)
             elif isinstance(one, dict):
@@ -120,6 +141,7 @@ class _Making:
     def __init__(self, active: Context, given: Mapping[str, Json]) -> None:
         self._given = given
         self._is_defined: dict[str, bool] = {}
+        active.copying.add(len(active.terms))
         self._made = replace(active, terms=dict(active.terms), _names={}, _scoped={})
         self._depth = 0
 
@@ -137,10 +159,11 @@ class _Making:
             if not isinstance(given.get(name), str | None):
                 raise no_json_ld(f"{name} must be a text or null")
         if "@base" in given:
-            made.base = self._base(given["@base"])
+            made.base = _of_fair_length(self._base(given["@base"]))
         if "@vocab" in given:
             text = given["@vocab"]
-            made.vocabulary = None if text is None else made.iri(text, is_relative=True, in_vocabulary=True)
+            iri = None if text is None else made.iri(text, is_relative=True, in_vocabulary=True)
+            made.vocabulary = _of_fair_length(iri)
         for term in given:
             if term not in _OF_CONTEXTS:
                 self.define(term)
@@ -214,7 +237,7 @@ class _Making:
         text = value["@reverse"]
         if LIKE_KEYWORD.fullmatch(text):
             return None
-        iri = self._made.iri(text, in_vocabulary=True, making=self)
+        iri = _of_fair_length(self._made.iri(text, in_vocabulary=True, making=self))
         if iri is None or ":" not in iri:
             raise bad_term(term, "is the reverse of what is no IRI")
         containers = containers_of(term, value.get("@container"))
@@ -251,16 +274,22 @@ class _Making:
             iri = None if self._made.vocabulary is None else self._made.vocabulary + term
         if iri is None or (iri not in KEYWORDS and ":" not in iri) or iri == "@context":
             raise bad_term(term, "stands for no IRI")
-        return iri
+        return _of_fair_length(iri)
 
     def _value_type(self, term: str, value: Mapping[str, Json]) -> str | None:
         text = value.get("@type")
         if text is None:
             return None
-        found = self._made.iri(text, in_vocabulary=True, making=self)
+        found = _of_fair_length(self._made.iri(text, in_vocabulary=True, making=self))
         if found not in {"@id", "@json", "@none", "@vocab"} and (found is None or not is_absolute(found)):
             raise bad_term(term, "has a type that is no IRI")
         return found
+
+
+def _of_fair_length(iri: str | None) -> str | None:
+    if iri is not None and len(iri) > _LONGEST_IRI:
+        raise no_json_ld(f"{quoted(iri)} is longer than {_LONGEST_IRI} characters")
+    return iri
 
 
 def _elsewhere(url: str) -> DocumentError:

@@ -236,7 +236,8 @@ class _Map:
         if "@id" in containers:
             found.setdefault("@id", active.iri(entry, is_relative=True))
         elif "@type" in containers:
-            found["@type"] = [name, *found.get("@type", [])]
+            if name is not None:  # as with @type itself, what is out of use is ignored
+                found["@type"] = [name, *found.get("@type", [])]
         else:
             index = active.name(self._term.index)
             if index is None or ":" not in index:

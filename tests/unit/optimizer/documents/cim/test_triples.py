@@ -213,6 +213,48 @@ def test_contexts_beyond_reason_are_refused(context: Json) -> None:
         list(read_triples({"@context": context, "@id": "urn:a"}))
 
 
+def scoping(own: Json, count: int = 2000) -> Json:
+    """A document in which every term has a context of its own, and a value in it."""
+    context = {f"t{k}": {"@id": f"http://x/{k}", "@context": dict(own)} for k in range(count)}
+    return {"@context": context, "@id": "urn:a", **{f"t{k}": {"@id": f"urn:{k}"} for k in range(count)}}
+
+
+def test_contexts_that_repeat_all_terms_for_every_value_are_refused() -> None:
+    with pytest.raises(DocumentError, match="repeat more than 1000000 terms"):
+        list(read_triples(scoping({"more": "http://x/more"})))
+
+
+def test_empty_contexts_repeat_nothing() -> None:
+    assert len(list(read_triples(scoping({})))) == 2000
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {f"t{k}": f"t{k - 1}:{'x' * 100}:" if k else "http://x/" for k in range(30)},
+        {"a": f"http://x/{'y' * 2000}"},
+        {"@vocab": f"http://x/{'y' * 2000}"},
+        {"@base": f"http://x/{'y' * 2000}"},
+        {"a": {"@reverse": f"http://x/{'y' * 2000}"}},
+        {"a": {"@id": "http://x/a", "@type": f"http://x/{'y' * 2000}"}},
+    ],
+    ids=["prefixes", "term", "vocabulary", "base", "reverse", "type"],
+)
+def test_terms_that_stand_for_endless_names_are_refused(context: Json) -> None:
+    with pytest.raises(DocumentError, match=r"http://x/.*is longer than 2000 characters"):
+        list(read_triples({"@context": context, "@id": "urn:a"}))
+
+
+def test_types_out_of_use_are_ignored_in_maps_by_type_too() -> None:
+    context = {"ends": {"@id": "http://x/y", "@container": "@type"}, "none": None, "End": "http://x/End"}
+    ends = {"none": {"@id": "urn:t1"}, "End": {"@id": "urn:t2"}}
+    assert list(read_triples({"@context": context, "@id": "urn:a", "ends": ends})) == [
+        Triple("urn:a", "http://x/y", Reference("urn:t1")),
+        Triple("urn:a", "http://x/y", Reference("urn:t2")),
+        Triple("urn:t2", RDF_TYPE, Reference("http://x/End")),
+    ]
+
+
 def test_deep_nesting_is_refused() -> None:
     document: Json = {"@id": "urn:a"}
     for _ in range(101):
