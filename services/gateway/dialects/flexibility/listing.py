@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from services.gateway.dialects.flexibility.people_store import Slice
+from services.gateway.dialects.flexibility.listing_store import Slice
 from services.gateway.dialects.flexibility.request_schemas import Paging
 from services.gateway.dialects.flexibility.validation import QUERY, invalid_field
 from shared.errors import NotFound

@@ -6,56 +6,26 @@ finds one thing does so for whoever asks, and its user asks ``permissions`` befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    Select,
-    String,
-    and_,
-    any_,
-    case,
-    cast,
-    false,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Row, Select, and_, any_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.gateway.dialects.flexibility.listing_store import (
+    Listing,
+    Slice,
+    is_readable_by,
+    matches,
+    ordered,
+    owner_of,
+    part_of,
+)
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.identity import accounts, audit_events, users
-from shared.identity.reach import account_id_of
 from shared.ids import AccountId, UserId
-
-R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Which part of a list, in which order. Without ``limit`` all of it."""
-
-    words: Sequence[str] = ()
-    sort_by: str | None = None
-    is_descending: bool = False
-    offset: int = 0
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[R]):
-    """Part of a list; how long it is on the whole, and how much of it passes the filter."""
-
-    rows: Sequence[R]
-    total: int
-    filtered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +110,13 @@ async def list_accounts(
     connection: AsyncConnection, caller: Caller, part: Slice, *, role: str | None
 ) -> Listing[AccountRow]:
     """The accounts that the caller may read."""
-    condition = _is_readable_by(caller)
+    condition = is_readable_by(caller)
     if role is not None:
         condition = and_(condition, literal(role) == any_(accounts.c.roles))
-    matches = _matches(part.words, accounts.c.number, [accounts.c.name])
+    found_by = matches(part.words, accounts.c.number, [accounts.c.name])
     order = _ACCOUNT_ORDERS[part.sort_by or "id"]
-    return await _listing(
-        connection, _accounts(condition), matches, _ordered(order, accounts.c.number, part), part, _account
+    return await part_of(
+        connection, _accounts(condition), found_by, ordered(order, accounts.c.number, part), part, _account
     )
 
 
@@ -154,12 +124,12 @@ async def list_users(
     connection: AsyncConnection, caller: Caller, part: Slice, *, account_id: AccountId, is_active_only: bool
 ) -> Listing[UserRow]:
     """The users of an account, if the caller may read it."""
-    condition = and_(_is_readable_by(caller), accounts.c.account_id == account_id)
+    condition = and_(is_readable_by(caller), accounts.c.account_id == account_id)
     if is_active_only:
         condition = and_(condition, users.c.is_active)
-    matches = _matches(part.words, users.c.number, [users.c.username, users.c.email])
+    found_by = matches(part.words, users.c.number, [users.c.username, users.c.email])
     order = users.c.number if part.sort_by is None else _USER_ORDERS[part.sort_by]
-    return await _listing(connection, _users(condition), matches, _ordered(order, users.c.number, part), part, _user)
+    return await part_of(connection, _users(condition), found_by, ordered(order, users.c.number, part), part, _user)
 
 
 async def list_account_events(connection: AsyncConnection, account: Owner, *, limit: int) -> list[EventRow]:
@@ -177,52 +147,10 @@ async def list_user_events(connection: AsyncConnection, user: UserRow, part: Sli
         and_(audit_events.c.object_kind == "user", audit_events.c.object_id == number),
     )
     statement = _events(and_(audit_events.c.account_id == user.owner.account_id, concerns))
-    matches = _matches(part.words, None, [audit_events.c.event, users.c.username])
+    found_by = matches(part.words, None, [audit_events.c.event, users.c.username])
     is_ascending = part.sort_by is not None and not part.is_descending
     order = [moment.asc() if is_ascending else moment.desc() for moment in _EVENT_ORDER]
-    return await _listing(connection, statement, matches, order, part, _event)
-
-
-async def _listing(
-    connection: AsyncConnection,
-    statement: Select[Any],
-    matches: ColumnElement[bool],
-    order: Sequence[ColumnElement[Any]],
-    part: Slice,
-    row_of: Callable[[Row[Any]], R],
-) -> Listing[R]:
-    counted = statement.with_only_columns(func.count(), func.count(case((matches, 1))), maintain_column_froms=True)
-    total, filtered = (await connection.execute(counted)).one()
-    if part.offset >= filtered:
-        return Listing([], total, filtered)
-    chosen = statement.where(matches).order_by(*order).limit(part.limit).offset(part.offset)
-    return Listing([row_of(row) for row in await connection.execute(chosen)], total, filtered)
-
-
-def _is_readable_by(caller: Caller) -> ColumnElement[bool]:
-    """As ``permissions.may_read`` says, in SQL."""
-    if caller.reads_everything:
-        return true()
-    is_client = accounts.c.consultancy_account_id == caller.account_id
-    return or_(accounts.c.account_id == caller.account_id, is_client if caller.is_consultant else false())
-
-
-def _matches(
-    words: Sequence[str], number: ColumnElement[Any] | None, texts: Sequence[ColumnElement[Any]]
-) -> ColumnElement[bool]:
-    """Every word occurs in one of the texts, or the number begins with it."""
-    conditions = []
-    for word in words:
-        found = [text.icontains(word, autoescape=True) for text in texts]
-        if number is not None:
-            found.append(cast(number, String).startswith(word, autoescape=True))
-        conditions.append(or_(*found))
-    return and_(true(), *conditions)
-
-
-def _ordered(order: ColumnElement[Any], number: ColumnElement[Any], part: Slice) -> list[ColumnElement[Any]]:
-    """Whoever has no value comes last either way, and equal ones in the order of their numbers."""
-    return [(order.desc() if part.is_descending else order.asc()).nulls_last(), number.asc()]
+    return await part_of(connection, statement, found_by, order, part, _event)
 
 
 def _events(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns of an EventRow
@@ -252,7 +180,7 @@ def _users(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns o
 
 def _account(row: Row[Any]) -> AccountRow:
     return AccountRow(
-        owner=_owner(row.account_id, row.consultancy_account_id),
+        owner=owner_of(row.account_id, row.consultancy_account_id),
         number=row.number,
         name=row.name,
         roles=row.roles,
@@ -268,7 +196,7 @@ def _account(row: Row[Any]) -> AccountRow:
 
 def _user(row: Row[Any]) -> UserRow:
     return UserRow(
-        owner=_owner(row.account_id, row.consultancy_account_id),
+        owner=owner_of(row.account_id, row.consultancy_account_id),
         user_id=UserId(row.user_id),
         number=row.number,
         email=row.email,
@@ -285,9 +213,3 @@ def _user(row: Row[Any]) -> UserRow:
 
 def _event(row: Row[Any]) -> EventRow:
     return EventRow(row.event, row.occurred_at, row.number, row.username)
-
-
-def _owner(account_id: UUID, consultancy_account_id: UUID | None) -> Owner:
-    return Owner(
-        account_id_of(account_id), None if consultancy_account_id is None else account_id_of(consultancy_account_id)
-    )
