@@ -102,6 +102,7 @@ class _Run:
         self._reported_at = now()
         self._search: Search | GeneralSearch | None = None
         self._lower: LowerBound | None = None
+        self._relaxation: Iterator[int] | None = None  # its work
         self._has_tried_relaxing: bool | None = None  # with a best solution that was feasible, or was not
 
     def progress(self) -> Iterator[Progress]:
@@ -124,11 +125,10 @@ class _Run:
             search = self._search = Search(network, tables, radial, self._seed)
             enumeration = self._prove(tables, search)
         yield from self._adopt(radial)
-        relaxation: Iterator[int] | None = None
         searched = proved = 0
         while not self._should_stop():
-            if enumeration is None and relaxation is None and search.has_settled:
-                relaxation = self._relax()
+            if enumeration is None and self._relaxation is None and search.has_settled:
+                self._relaxation = self._relax()
             # The way to the first local optimum, which is short, is the search's.
             is_to_prove = search.has_descended and proved <= PROOF_SHARE * searched
             if enumeration is not None and is_to_prove:
@@ -142,8 +142,8 @@ class _Run:
                         return
                 else:
                     yield from self._take(found, search)
-            elif relaxation is not None and is_to_prove:
-                proved += next(relaxation, 0)
+            elif self._relaxation is not None and is_to_prove:
+                proved += self._go_on_with_bound()
                 yield from self._take(self._lower.take_found() if self._lower else None, search)
                 if self._is_settled():
                     break
@@ -158,7 +158,8 @@ class _Run:
     def _relax(self) -> Iterator[int] | None:
         """Begin with the lower bound where there is one; with generation that takes a feasible solution."""
         is_feasible = self._worth.violation_amount == 0.0
-        if self._has_tried_relaxing is not None and self._has_tried_relaxing >= is_feasible:
+        has_tried = self._has_tried_relaxing is not None and self._has_tried_relaxing >= is_feasible
+        if has_tried or self._lower is not None:
             return None
         self._has_tried_relaxing = is_feasible
         if not may_be_relaxed(self._problem):
@@ -168,6 +169,14 @@ class _Run:
         except NoRelaxation:
             return None
         return self._lower.pieces()
+
+    def _go_on_with_bound(self) -> int:
+        """One piece of work on the bound; what it has cost. When there is nothing more to say the time is the search's."""
+        assert self._relaxation is not None
+        work = next(self._relaxation, None)
+        if work is None:
+            self._relaxation = None
+        return work or 0
 
     def _is_settled(self) -> bool:
         """Whether what the relaxation leaves open is not worth searching for."""
@@ -202,8 +211,9 @@ class _Run:
             yield self._report(self._best)
 
     def _bound(self) -> float | None:
-        """What the relaxation has shown so far."""
-        return None if self._lower is None else self._lower.value
+        """What the relaxation has shown so far; no number where it shows that nothing is feasible."""
+        value = np.nan if self._lower is None else self._lower.value
+        return value if np.isfinite(value) else None
 
     def _gap(self) -> float | None:
         """What lies between the best solution and the bound, relative to the first."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from services.optimizer.reconfiguration.appraisal import Appraiser
 from services.optimizer.reconfiguration.bounds.arcs import used_arcs
+from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
 from services.optimizer.reconfiguration.bounds.relaxation import Relaxation, relax
 from services.optimizer.reconfiguration.bounds.tree_search import TreeSearch
 from services.optimizer.reconfiguration.expansion import solve_reduced
@@ -21,6 +22,8 @@ from services.optimizer.reconfiguration.topology import grow_trees
 # What flows beyond the fed bus's own demand where planes touch the cones of arcs that the best solution does not use, as shares of
 # all demand. The first is little, but without it arcs to buses without demand are free at the beginning, which takes long to mend.
 LIKELY_SHARES = (1e-4, 1e-2)
+# Arcs of all periods together up to which there is a bound; each takes some 10 kB, planes and the solver's work included.
+MOST_ARCS = 100_000
 RESOLUTION = 1e-9  # to which the power flow knows an objective, and more than sums lose to rounding
 
 
@@ -31,8 +34,10 @@ class LowerBound:
         """``best`` (T, m) is the best solution known, radial in every period; ``should_stop`` ends a piece early.
 
         Raises:
-            NoRelaxation: the problem has something that is not covered.
+            NoRelaxation: the problem has something that is not covered, or is too large.
         """
+        if 2 * problem.network.source.size * problem.hours.size > MOST_ARCS:
+            raise NoRelaxation("the linear programs would not fit into memory")
         self._problem = problem
         self._best = best
         self._should_stop = should_stop
@@ -102,6 +107,8 @@ class LowerBound:
     def _worth(self, period: int, is_open: BoolArray) -> float:
         """What a configuration (m,) costs in a period by itself, inf where it is not feasible there."""
         problem = self._problem
+        if (is_open & ~problem.network.is_switch).any():  # what a solver cannot solve it may leave so
+            return np.inf
         worth = self._appraiser.appraise_period(period, is_open)
         if worth.violation_amount > 0.0 or not worth.is_strictly_radial:
             return np.inf

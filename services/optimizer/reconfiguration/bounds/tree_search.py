@@ -29,6 +29,7 @@ PIVOTS = 200
 TRIAL_PIVOTS = 40
 MOST_CANDIDATES, MOST_TRIED, TRIALS_TO_BE_KNOWN = 12, 6, 4
 INTEGRAL = 1e-6
+MOST_BYTES = 2**28  # of open parts: a run of days must not fill the memory
 WORK_PER_PIVOT_AND_ROW = 3  # in buses that the search sweeps in the same time
 
 
@@ -84,10 +85,12 @@ class TreeSearch:
         self._program.add_planes(arc, alpha, beta)
 
     def pieces(self) -> Iterator[int]:
-        """Work until everything is settled, or for ever; yields what each piece has cost, in buses swept."""
+        """Work until everything is settled or there are too many parts; yields what each piece has cost, in buses swept."""
         count = self._arcs.count
         heap = [_Part(self._floor, 0, self._of.lower[:count].astype(np.int8), np.ones(count, dtype=np.int8))]
         while heap:
+            if 2 * count * len(heap) > MOST_BYTES:
+                return
             part = heapq.heappop(heap)
             self._floor = max(self._floor, min(part.bound, self._cutoff))
             if part.bound >= self._cutoff:
@@ -110,8 +113,9 @@ class TreeSearch:
         part, is_settled = yield from self._close_in(part, others)
         if is_settled:
             return []
-        usage = self._program.usage
         undecided = part.lower < part.upper
+        # What is decided is not asked of the program, which may have failed to solve this part.
+        usage = np.where(undecided, self._program.usage, part.lower)
         doubt = np.where(undecided, np.minimum(usage, 1.0 - usage), 0.0)
         if doubt.max(initial=0.0) <= INTEGRAL:
             return self._settle_or_split(part, usage, undecided)
@@ -167,8 +171,10 @@ class TreeSearch:
         """The relaxation has settled on one configuration: its exact worth is asked for, and the rest is gone on with."""
         is_open = np.ones(self._line_count, dtype=np.bool_)
         is_open[self._arcs.line[usage > 0.5]] = False
-        self.know(self._worth(is_open))
-        self.candidate = is_open
+        worth = self._worth(is_open)
+        if np.isfinite(worth):
+            self.know(worth)
+            self.candidate = is_open
         if part.bound >= self._cutoff or not undecided.any():
             return []
         # It is still the best of the relaxation, whose objective lacks something: divide where it is used and was not decided.
@@ -191,7 +197,6 @@ class TreeSearch:
             if trials >= TRIALS_TO_BE_KNOWN:
                 gain, tried = total / trials, (part.bound, part.bound)
             else:
-                tried = (0.0, 0.0)
                 found = []
                 for is_used in (False, True):
                     found.append((yield from self._try(part, arc, is_used, basis)))

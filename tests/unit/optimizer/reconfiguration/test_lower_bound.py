@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from services.optimizer.reconfiguration.bounds import lower_bound, tree_search
 from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
 from services.optimizer.reconfiguration.bounds.lower_bound import LowerBound
-from services.optimizer.reconfiguration.bounds.program import Program
+from services.optimizer.reconfiguration.bounds.program import Outcome, Program
 from services.optimizer.reconfiguration.bounds.relaxation import relax
 from services.optimizer.reconfiguration.bounds.tree_search import CERTAIN_WITHIN
 from services.optimizer.reconfiguration.network import BoolArray
@@ -167,3 +168,36 @@ def test_a_stop_ends_a_piece_at_once() -> None:
     free = next(pieces)
     is_stopped = True
     assert max(next(pieces) for _ in range(3)) < free
+
+
+def test_too_many_open_parts_end_the_work_and_leave_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, start = random_problem(3, Kind(buses=40, ties=12))
+    monkeypatch.setattr(tree_search, "MOST_BYTES", 1000)
+    lower = LowerBound(problem, start, lambda: False)
+    assert len(list(lower.pieces())) < 200
+    assert 0.0 < lower.value < judge(problem, start).objective
+
+
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, start = random_problem(3, KINDS["periods"])
+    lines = 2 * problem.network.source.size * problem.hours.size
+    monkeypatch.setattr(lower_bound, "MOST_ARCS", lines)
+    LowerBound(problem, start, lambda: False)
+    monkeypatch.setattr(lower_bound, "MOST_ARCS", lines - 1)
+    with pytest.raises(NoRelaxation, match="memory"):
+        LowerBound(problem, start, lambda: False)
+
+
+@pytest.mark.parametrize("kind", [KINDS["loads"], KINDS["generation"]], ids=["loads", "generation"])
+def test_a_solver_that_calls_everything_infeasible_costs_no_configuration(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a proof of it each configuration is looked at by itself: the optimum is found, and the bound is none above it."""
+    monkeypatch.setattr(Program, "solve", lambda *_: Outcome.EMPTY)
+    monkeypatch.setattr(Program, "is_proven_empty", lambda _: False)
+    for seed in range(3):
+        problem, start = random_problem(seed, kind)
+        _, best = best_solution(problem)
+        bound, found = bound_of(problem, start, pieces=20_000)
+        assert judge(problem, found).objective == pytest.approx(best.objective, rel=2.0 * CERTAIN_WITHIN)
+        assert bound <= best.objective

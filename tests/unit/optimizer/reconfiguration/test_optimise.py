@@ -219,3 +219,22 @@ def test_large_networks_are_polled_often_too() -> None:
     assert polls_s < 0.05
     reports = run(problem, start[None, :], polls=150)
     assert reports[-1].objective < reports[0].objective
+
+
+def test_a_bound_that_can_rise_no_more_leaves_the_time_to_the_search() -> None:
+    """Moves between periods are no part of the bound, so that a gap stays; the search goes on behind it."""
+    kind = Kind(buses=6, ties=3, periods=2, switching_cost=(10.0, 200.0), zero_demand=0.0)
+    problem, start = random_problem(38, kind)
+    reports = run(problem, start, polls=3000, limit=0)
+    assert reports[-1].gap == pytest.approx(0.01285, abs=1e-4), (
+        "choose another seed: this one needs no move to be missed"
+    )
+    still = [report.bound for report in reports].index(reports[-1].bound)
+    assert reports[-1].trials > 2 * reports[still].trials > 0
+
+
+def test_where_nothing_is_feasible_there_is_no_bound() -> None:
+    problem, start = random_problem(1, Kind(buses=6, ties=2, zero_demand=0.0))
+    impossible = replace(problem.network, v_min_v=np.where(problem.network.is_provider, 0.0, 2e4))
+    reports = run(replace(problem, network=impossible), start, polls=150, limit=0)
+    assert all(report.bound is None and report.gap is None for report in reports)
