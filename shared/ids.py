@@ -16,6 +16,11 @@ NetworkKey = NewType("NetworkKey", UUID)
 SessionKey = NewType("SessionKey", UUID)
 SolutionKey = NewType("SolutionKey", UUID)
 RunId = NewType("RunId", UUID)
+JobId = NewType("JobId", UUID)
+# What clients of the flexibility API know as integers.
+AssetId = NewType("AssetId", int)
+SensorId = NewType("SensorId", int)
+SourceId = NewType("SourceId", int)
 
 # Until accounts can be made, and afterwards for the open reconfiguration dialect, one account is kept.
 OPEN_ACCOUNT_ID = AccountId(UUID("00000000-0000-7000-8000-000000000001"))

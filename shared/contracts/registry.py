@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts import asks, reconfiguration
+from shared.contracts import asks, flexibility, reconfiguration
 from shared.contracts.message import Message
 
 CONTRACTS: tuple[type[Message], ...] = (
@@ -14,6 +14,10 @@ CONTRACTS: tuple[type[Message], ...] = (
     reconfiguration.RunRequested,
     reconfiguration.RunProgressed,
     reconfiguration.RunFinished,
+    flexibility.IngestRequested,
+    flexibility.ScheduleRequested,
+    flexibility.ForecastRequested,
+    flexibility.JobsFinished,
     asks.AskAnswered,
 )
 

@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.gateway.dialects.reconfiguration.scope import Scope
 from shared.db.connections import connector, driver_connection
 from shared.db.engine import PostgresDatabase
+from shared.db.migrations.rights import PUBLIC_POLICY
+from shared.db.models.flexibility import WITH_PUBLIC_ROWS, sources
 from shared.db.models.identity import audit_events
 from shared.db.reach import SERVICE_ROLE
 from shared.db.unit_of_work import EVERY_ACCOUNT, Reach
@@ -94,6 +96,11 @@ async def test_every_table_with_an_account_has_the_wall_and_the_others_are_known
 
 async def test_every_policy_holds_reading_and_writing_to_the_reach(database_url: str) -> None:
     rows = await owner_fetch(database_url, "SELECT * FROM pg_policies WHERE schemaname = 'public'")
+    public = [row for row in rows if row["policyname"] == PUBLIC_POLICY]
+    assert sorted(row["tablename"] for row in public) == sorted(WITH_PUBLIC_ROWS)
+    for row in public:
+        assert (row["cmd"], row["roles"], row["qual"]) == ("SELECT", [SERVICE_ROLE], "(account_id IS NULL)")
+    rows = [row for row in rows if row not in public]
     assert sorted(row["tablename"] for row in rows) == sorted(table.name for table in WITH_ACCOUNT), "one for each"
     first = rows[0]
     assert "busbar.account_id" in first["qual"]
@@ -322,3 +329,24 @@ async def test_a_reach_that_is_no_account_is_a_mistake_of_the_program(filled: Po
         with pytest.raises(TypeError, match="reaches an account"):
             async with filled.unit_of_work(wrong):  # type: ignore[arg-type]
                 raise AssertionError
+
+
+# ------------------------------------------------------------------ public rows
+
+
+async def test_a_row_of_nobody_is_read_within_any_reach_and_written_only_by_what_serves_the_installation(
+    database: PostgresDatabase,
+) -> None:
+    make = insert(sources).values(name="market", type="market", attributes={}, fingerprint=b"market")
+    with pytest.raises(DBAPIError, match="row-level security"):
+        async with database.unit_of_work(OURS) as uow:
+            await uow.connection.execute(make)
+    async with database.unit_of_work(EVERY_ACCOUNT) as uow:
+        await uow.connection.execute(make)
+    for reach in (OURS, THEIRS, EVERY_ACCOUNT):
+        async with database.reading(reach) as connection:
+            assert (await connection.execute(select(sources.c.name))).scalars().all() == ["market"]
+    async with database.unit_of_work(OURS) as uow:
+        for statement in (update(sources).values(name="ours"), delete(sources)):
+            assert (await uow.connection.execute(statement)).rowcount == 0
+        assert (await uow.connection.execute(select(sources).with_for_update())).all() == []

@@ -6,11 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Double, Integer, LargeBinary, Table, Text, Uuid, insert
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    insert,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.models import identity, infrastructure, reconfiguration  # noqa: F401  # they register their tables
+from shared.db.models import flexibility, identity, infrastructure, reconfiguration  # noqa: F401  # they register their tables
 from shared.db.models.base import metadata
 from shared.ids import AccountId, uuid7
 
@@ -25,8 +38,8 @@ async def fill(connection: AsyncConnection, account_id: AccountId) -> dict[str, 
     """Add an account with a row in each table; returns the rows, by table."""
     rows: dict[str, Row] = {}
     for table in WITH_ACCOUNT:
-        rows[table.name] = row_of(table, account_id, rows)
-        await connection.execute(insert(table).values(**rows[table.name]))
+        statement = insert(table).values(**row_of(table, account_id, rows)).returning(table)
+        rows[table.name] = dict((await connection.execute(statement)).one()._mapping)
     return rows
 
 
@@ -35,8 +48,12 @@ def row_of(table: Table, account_id: AccountId, parents: Mapping[str, Row]) -> R
     return {
         column.name: _value(column, account_id, parents)
         for column in table.columns
-        if column.identity is None and column.computed is None and (not column.nullable or column.foreign_keys)
+        if column.identity is None and column.computed is None and _is_given(column)
     }
+
+
+def _is_given(column: Column[Any]) -> bool:
+    return not column.nullable or bool(column.foreign_keys) or column.name == "account_id"
 
 
 def _value(column: Column[Any], account_id: AccountId, parents: Mapping[str, Row]) -> Any:
@@ -48,6 +65,8 @@ def _value(column: Column[Any], account_id: AccountId, parents: Mapping[str, Row
         return parents[key.column.table.name][key.column.name]
     if isinstance(column.type, Uuid):
         return uuid7()
+    if isinstance(column.type, BigInteger) and column.primary_key:
+        return account_id.int % 2**31
     if isinstance(column.type, Text):
         return f"{column.name} of {account_id}"
     if isinstance(column.type, LargeBinary):
@@ -56,5 +75,5 @@ def _value(column: Column[Any], account_id: AccountId, parents: Mapping[str, Row
         return SOME_TIME
     if isinstance(column.type, ARRAY):
         return []
-    plain: dict[type, Any] = {Boolean: True, Double: 1.0, Integer: 1, JSONB: {}}
+    plain: dict[type, Any] = {Boolean: True, Float: 1.0, Integer: 1, JSON: {}}
     return next(value for kind, value in plain.items() if isinstance(column.type, kind))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.connections import connector
-from shared.db.models import identity, infrastructure, reconfiguration  # noqa: F401  # registers the tables
+from shared.db.models import flexibility, identity, infrastructure, reconfiguration  # noqa: F401  # registers the tables
 from shared.db.models.base import metadata
 
 

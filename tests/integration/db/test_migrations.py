@@ -18,7 +18,7 @@ from shared.db import migrate
 from shared.db.connections import connector
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.embedded.binaries import package_folder
-from shared.db.models import infrastructure, reconfiguration  # noqa: F401  # they register their tables
+from shared.db.models import flexibility, infrastructure, reconfiguration  # noqa: F401  # they register their tables
 from shared.db.models.base import metadata
 from shared.errors import DatabaseUnavailable
 from shared.ids import OPEN_ACCOUNT_ID

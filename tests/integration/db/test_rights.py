@@ -198,6 +198,12 @@ LOOKUPS = {
     "a user by number": "SELECT 1 FROM users WHERE number = 7",
     "users of an account": "SELECT 1 FROM users WHERE account_id = gen.id",
     "an account's audit": "SELECT 1 FROM audit_events WHERE account_id = gen.id AND occurred_at > now() ORDER BY occurred_at DESC LIMIT 9",
+    "a sensor's beliefs": "SELECT 1 FROM flexibility_beliefs WHERE sensor_id = 7 AND event_start >= now() AND event_start < now()",
+    "roots of an account": "SELECT 1 FROM flexibility_assets WHERE account_id = gen.id AND parent_asset_id IS NULL AND name = 'n'",
+    "children of an asset": "SELECT 1 FROM flexibility_assets WHERE parent_asset_id = 7",
+    "sensors of an asset": "SELECT 1 FROM flexibility_sensors WHERE asset_id = 7",
+    "a source": "SELECT 1 FROM flexibility_sources WHERE fingerprint = '\\x00'",
+    "data that wait": "SELECT 1 FROM flexibility_jobs WHERE kind = 'ingestion' AND data IS NOT NULL AND sensor_id = 7",
     "an account by name": "SELECT 1 FROM accounts WHERE name = 'open'",
 }
 
