@@ -36,6 +36,24 @@ class UnknownUser(NotFound):
         super().__init__(f"User {number} not found")
 
 
+class UnknownAsset(NotFound):
+    """There is no asset of that id."""
+
+    code = "asset_not_found"
+
+    def __init__(self, number: object) -> None:
+        super().__init__(f"No asset found with ID {number}.")
+
+
+class UnknownSensor(NotFound):
+    """There is no sensor of that id, as the routes of its data tell it."""
+
+    code = "sensor_not_found"
+
+    def __init__(self, number: object) -> None:
+        super().__init__(f"Sensor {number} not found")
+
+
 class NotPermitted(BusbarError):
     """The caller is who they say, and may not do this."""
 

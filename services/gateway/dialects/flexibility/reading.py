@@ -25,7 +25,7 @@ from services.gateway.http.binding import BodyTooLarge
 from services.gateway.http.bodies import BodyDescription, IncomingBody, read_whole
 from services.gateway.http.call import Call
 from services.gateway.http.openapi import REF
-from shared.errors import InvalidInput, NotFound
+from shared.errors import BusbarError, InvalidInput
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -142,14 +142,14 @@ def parameters_of(model: type[M], call: Call[Given, Given]) -> M:
 
 
 def number_in_path(
-    call: Call[Any, Any], unknown: Callable[[object], NotFound]
+    call: Call[Any, Any], unknown: Callable[[object], BusbarError], *, name: str | None = None
 ) -> int:  # Any: whatever else the call brings
-    """The number of the account or user that the path names.
+    """The number of the account, user, asset or sensor that the path names; ``name`` says which id of several it is.
 
     Raises:
-        Invalid: it is no number. NotFound: no number in the database is as large.
+        Invalid: it is no number. What ``unknown`` gives: no number in the database is as large.
     """
-    (text,) = call.ids.values()
+    text = call.ids[name] if name is not None else next(iter(call.ids.values()))
     if re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) is None:
         raise invalid_field(PATH, "id", "Not a valid integer.")
     if len(text) > LONGEST_NUMBER or int(text) > LARGEST:

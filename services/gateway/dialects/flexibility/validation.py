@@ -46,11 +46,14 @@ _BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 class Invalid(InvalidInput):
-    """A request does not have its form. ``messages`` are texts by field under their location."""
+    """A request does not have its form. ``messages`` are texts by field under their location.
+
+    Some routes tell their fields without a location; then these stand in its place, with their texts.
+    """
 
     code = "validation_failed"
 
-    def __init__(self, location: str, messages: Messages) -> None:
+    def __init__(self, location: str, messages: Messages | list[str]) -> None:
         super().__init__("The request does not have the form that is expected.")
         self.messages: Messages = {location: messages}
 
