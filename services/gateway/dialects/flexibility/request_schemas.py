@@ -22,16 +22,20 @@ from services.gateway.dialects.flexibility.fields import (
 SortDirection = Literal["asc", "desc"]
 
 
-class _Body(BaseModel):
+class BodyModel(BaseModel):
+    """A body, in which every field is known."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class _Parameters(BaseModel):
+class ParametersModel(BaseModel):
+    """The parameters of a list."""
+
     # What FlexMeasures does not know in the query of a list it passes over.
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
-def _left_out(*, unused: object) -> Any:  # Any: the type of the field
+def left_out(*, unused: object) -> Any:  # Any: the type of the field
     """For what may be missing and then changes nothing; handlers look at ``model_fields_set``, and nobody at the value."""
 
     def without_default(schema: JsonDict) -> None:
@@ -40,14 +44,14 @@ def _left_out(*, unused: object) -> Any:  # Any: the type of the field
     return Field(default=unused, json_schema_extra=without_default)
 
 
-class Credentials(_Body):
+class Credentials(BodyModel):
     """Who wants a token."""
 
     email: Text
     password: str
 
 
-class Paging(_Parameters):
+class Paging(ParametersModel):
     """Which part of a list."""
 
     page: Number | None = None
@@ -81,7 +85,7 @@ class ListUserEvents(Paging):
     sort_by: Literal["event_datetime"] | None = Field(default=None, alias="sort-by")
 
 
-class NewAccount(_Body):
+class NewAccount(BodyModel):
     """An account to be made."""
 
     name: Name
@@ -93,10 +97,10 @@ class NewAccount(_Body):
     consultancy_account_id: Number | None = None
 
 
-class AccountPatch(_Body):
+class AccountPatch(BodyModel):
     """What is to change of an account; fields that are left out stay."""
 
-    name: Name = _left_out(unused="")
+    name: Name = left_out(unused="")
     attributes: Attributes = Field(default_factory=dict)
     logo_url: Url | None = None
     primary_color: Colour | None = None
@@ -105,7 +109,7 @@ class AccountPatch(_Body):
     consultancy_account_id: Number | None = None
 
 
-class NewUser(_Body):
+class NewUser(BodyModel):
     """A user to be made."""
 
     email: Email
@@ -113,12 +117,12 @@ class NewUser(_Body):
     account_id: Number
 
 
-class UserPatch(_Body):
+class UserPatch(BodyModel):
     """What is to change of a user; fields that are left out stay."""
 
-    email: Email = _left_out(unused="")
-    username: Name = _left_out(unused="")
-    active: bool = _left_out(unused=True)
-    timezone: Text = _left_out(unused="UTC")
+    email: Email = left_out(unused="")
+    username: Name = left_out(unused="")
+    active: bool = left_out(unused=True)
+    timezone: Text = left_out(unused="UTC")
     flexmeasures_roles: list[int] = Field(default_factory=list, max_length=20)
     """1 admin, 2 admin-reader, 3 account-admin, 4 consultant; these and no others afterwards."""

@@ -12,11 +12,13 @@ Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(tim
 JsonText = Annotated[str, Field(description="A JSON object, as text.")]
 
 
-class _Answer(BaseModel):
+class AnswerModel(BaseModel):
+    """Something that a client gets."""
+
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class ErrorAnswer(_Answer):
+class ErrorAnswer(AnswerModel):
     """A request that failed."""
 
     message: str
@@ -24,14 +26,14 @@ class ErrorAnswer(_Answer):
     """The HTTP status."""
 
 
-class StatedAnswer(_Answer):
+class StatedAnswer(AnswerModel):
     """A request that failed for a reason that has a name."""
 
     message: str
     status: str
 
 
-class RejectedAnswer(_Answer):
+class RejectedAnswer(AnswerModel):
     """A request that was rejected, and the name of the reason."""
 
     result: str = "Rejected"
@@ -39,7 +41,7 @@ class RejectedAnswer(_Answer):
     message: str
 
 
-class InvalidAnswer(_Answer):
+class InvalidAnswer(AnswerModel):
     """A request in the wrong form."""
 
     message: dict[str, dict[str, object]]
@@ -48,14 +50,14 @@ class InvalidAnswer(_Answer):
     status: str = "UNPROCESSABLE_ENTITY"
 
 
-class SignInErrors(_Answer):
+class SignInErrors(AnswerModel):
     """A sign-in that failed."""
 
     errors: list[str]
     status: int
 
 
-class AuthToken(_Answer):
+class AuthToken(AnswerModel):
     """A token for the ``Authorization`` header of further requests."""
 
     auth_token: str
@@ -63,7 +65,7 @@ class AuthToken(_Answer):
     status: int = 200
 
 
-class Versions(_Answer):
+class Versions(AnswerModel):
     """Which versions of the API there are."""
 
     flexmeasures_version: str
@@ -72,7 +74,7 @@ class Versions(_Answer):
     status: int = 200
 
 
-class Service(_Answer):
+class Service(AnswerModel):
     """One endpoint."""
 
     name: str
@@ -81,7 +83,7 @@ class Service(_Answer):
     url: str
 
 
-class Services(_Answer):
+class Services(AnswerModel):
     """All endpoints of a version."""
 
     message: str
@@ -90,7 +92,7 @@ class Services(_Answer):
     version: str = "3.0"
 
 
-class Ready(_Answer):
+class Ready(AnswerModel):
     """Whether requests can be worked on."""
 
     database_sql: bool
@@ -98,7 +100,7 @@ class Ready(_Answer):
     status: int
 
 
-class OpenApiDocument(_Answer):
+class OpenApiDocument(AnswerModel):
     """A description of this API (OpenAPI 3.1)."""
 
     model_config = ConfigDict(extra="allow")
@@ -108,14 +110,14 @@ class OpenApiDocument(_Answer):
     paths: dict[str, object]
 
 
-class Done(_Answer):
+class Done(AnswerModel):
     """Something was done, in words."""
 
     message: str
     status: int = 200
 
 
-class AccountInfo(_Answer):
+class AccountInfo(AnswerModel):
     """An organisation."""
 
     id: int
@@ -142,7 +144,9 @@ class CountedAccount(AccountInfo):
     asset_count: int
 
 
-class _Page(_Answer):
+class PageModel(AnswerModel):
+    """A page of a list."""
+
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     # Two aliases and not one, so that type checkers know the fields by their names.
@@ -159,20 +163,20 @@ class _Page(_Answer):
     status: int = 200
 
 
-class AccountPage(_Page):
+class AccountPage(PageModel):
     """A page of accounts."""
 
     data: list[CountedAccount]
 
 
-class AccountName(_Answer):
+class AccountName(AnswerModel):
     """Which account a user belongs to."""
 
     id: int
     name: str
 
 
-class UserInfo(_Answer):
+class UserInfo(AnswerModel):
     """A user."""
 
     id: int
@@ -206,13 +210,13 @@ class UserAnswer(CreatedUser):
     status: int = 200
 
 
-class UserPage(_Page):
+class UserPage(PageModel):
     """A page of users."""
 
     data: list[ListedUser]
 
 
-class AccountEvent(_Answer):
+class AccountEvent(AnswerModel):
     """Something that was done in an account."""
 
     event: str
@@ -227,7 +231,7 @@ class UserEvent(AccountEvent):
     active_user_name: str | None
 
 
-class UserEventPage(_Page):
+class UserEventPage(PageModel):
     """A page of what happened."""
 
     data: list[UserEvent]
