@@ -1,0 +1,108 @@
+"""Conversion of numbers from one unit to another, also where the length of a step ties energy to power."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+from shared.units.errors import UnitsIncompatible
+from shared.units.parsing import parse_unit
+from shared.units.table import CURRENCIES
+from shared.units.unit import DIMENSIONLESS, Unit, multiplied
+
+_TIME = (("s", 1),)
+_ENERGY = parse_unit("J").dimension
+_POWER = parse_unit("W").dimension
+
+
+class UnitKind(Enum):
+    """What a unit measures, as far as scheduling tells kinds apart."""
+
+    POWER = "power"
+    ENERGY = "energy"
+    ENERGY_PRICE = "currency per energy"
+    POWER_PRICE = "currency per power"
+    CURRENCY = "currency"
+    SHARE = "share"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """``target = source · factor + offset``."""
+
+    factor: float
+    offset: float = 0.0
+
+    def __call__(self, value: float) -> float:
+        """The value in the other unit."""
+        return value * self.factor + self.offset
+
+
+def kind_of(unit: Unit | str) -> UnitKind:
+    """What the unit measures."""
+    unit = parse_unit(unit) if isinstance(unit, str) else unit
+    currency = currency_of(unit)
+    without_currency = multiplied(unit.dimension, ((currency, -1),)) if currency else unit.dimension
+    if currency is None:
+        kinds = {_POWER: UnitKind.POWER, _ENERGY: UnitKind.ENERGY, DIMENSIONLESS: UnitKind.SHARE}
+        return kinds.get(without_currency, UnitKind.OTHER)
+    kinds = {
+        multiplied((), _ENERGY, -1): UnitKind.ENERGY_PRICE,
+        multiplied((), _POWER, -1): UnitKind.POWER_PRICE,
+        DIMENSIONLESS: UnitKind.CURRENCY,
+    }
+    return kinds.get(without_currency, UnitKind.OTHER)
+
+
+def currency_of(unit: Unit | str) -> str | None:
+    """The ISO code of the currency that the unit is money of (EUR, cEUR/kWh, …); None where there is none, or more than one."""
+    unit = parse_unit(unit) if isinstance(unit, str) else unit
+    codes = [(base, exponent) for base, exponent in unit.dimension if base in CURRENCIES]
+    return codes[0][0] if len(codes) == 1 and codes[0][1] == 1 else None
+
+
+def conversion(source: Unit | str, target: Unit | str, *, resolution_s: float | None = None) -> Conversion:
+    """How numbers in ``source`` become numbers in ``target``.
+
+    Args:
+        resolution_s: length of the step that each number is about [s]. With it, energy in a step becomes its mean power and
+            the other way round, and a price of energy becomes a price of power held for one step (and back).
+    Raises:
+        UnitsIncompatible: There is no such conversion, or none without a resolution above zero.
+        UnknownUnit: A text names no unit.
+    """
+    source = parse_unit(source) if isinstance(source, str) else source
+    target = parse_unit(target) if isinstance(target, str) else target
+    per_step = 0 if source.dimension == target.dimension else _power_of_step(source, target)
+    if source.dimension != target.dimension and not (per_step and resolution_s):
+        raise UnitsIncompatible(source.text, target.text)
+    step = Fraction(resolution_s or 1) ** per_step
+    try:
+        return Conversion(
+            float(source.factor / target.factor * step), float((source.offset - target.offset) / target.factor)
+        )
+    except OverflowError:
+        raise UnitsIncompatible(source.text, target.text) from None
+
+
+def are_convertible(source: Unit | str, target: Unit | str, *, across_steps: bool = False) -> bool:
+    """Whether there is a conversion; ``across_steps`` counts those that need a resolution."""
+    try:
+        conversion(source, target, resolution_s=3600.0 if across_steps else None)
+    except UnitsIncompatible:
+        return False
+    return True
+
+
+def _power_of_step(source: Unit, target: Unit) -> int:
+    """-1 from energy to power (E / Δ), 1 from power to energy and from a price of energy to a price of power (c · Δ); 0: none."""
+    kinds = (kind_of(source), kind_of(target))
+    if kinds in ((UnitKind.ENERGY, UnitKind.POWER), (UnitKind.POWER_PRICE, UnitKind.ENERGY_PRICE)):
+        power = -1
+    elif kinds in ((UnitKind.POWER, UnitKind.ENERGY), (UnitKind.ENERGY_PRICE, UnitKind.POWER_PRICE)):
+        power = 1
+    else:
+        return 0
+    return power if multiplied(source.dimension, _TIME, power) == target.dimension else 0
