@@ -42,13 +42,33 @@ def _path_base(value: str) -> str:
 
 
 def _comma_separated(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    return _comma_separated_parts(value) if isinstance(value, str) else value
+
+
+def _comma_separated_parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _plans(value: object) -> object:
+    """From ``id=requests/triggers``, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    plans = {}
+    for part in _comma_separated_parts(value):
+        plan, is_pair, limits = part.partition("=")
+        requests, is_both, triggers = limits.partition("/")
+        if not (is_pair and is_both):
+            raise ValueError(f"{part} is not as 2=500/10")
+        plans[plan] = (requests.strip(), triggers.strip())
+    return plans
 
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+# 0, or the word, is any number.
+LimitOrNone = Annotated[int, Field(ge=0), BeforeValidator(lambda given: 0 if given == "unlimited" else given)]
+# By the id of a plan: requests per minute, and triggers per five minutes.
+Plans = Annotated[dict[int, tuple[LimitOrNone, LimitOrNone]], BeforeValidator(_plans)]
 PathBase = Annotated[str, AfterValidator(_path_base)]
 ExactTrue = Annotated[bool, BeforeValidator(_exact_true)]
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
@@ -142,6 +162,14 @@ class Settings(BaseModel):
     """The same within a day. For whoever shares a machine."""
     flexibility_requests_per_minute: Limit = 500
     """Requests that a user may make to the flexibility API within a minute; 0: any number. For whoever shares a machine."""
+    flexibility_triggers_per_5_minutes: LimitOrNone = 10
+    """Schedules and forecasts that may be triggered within five minutes, those that were refused apart; 0 or unlimited: any number. For
+    whoever shares a machine."""
+    flexibility_triggers_counted_by: Literal["account", "asset", "user"] = "account"
+    """Whether triggers are counted for each account, each asset (or sensor) of an account, or each user. For whoever shares a machine."""
+    flexibility_plans: Plans = {}
+    """Other limits for accounts on a plan: id=requests per minute/triggers per five minutes, separated by commas, as in
+    2=2000/100,3=unlimited/unlimited. For whoever shares a machine."""
     user_token_lifetime_s: Annotated[float, Field(ge=1, le=30 * 86400)] = 6 * 3600.0
     """Seconds for which a token is good that a user has got for a password. For whoever wants it stricter."""
     web_session_lifetime_s: Annotated[float, Field(ge=1, le=30 * 86400)] = 12 * 3600.0
@@ -190,9 +218,21 @@ class Settings(BaseModel):
     ask_deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds that a client waits for a worker's answer before it is told to try again. For very large networks."""
 
+    # ------------------------------------------------------------------ flexibility: how clients hear of what takes time
+
+    flexibility_pending_as_400: bool = False
+    """Whether a schedule that is not ready is answered 400, as clients older than 2024 expect it, and not 202. For such clients."""
+    flexibility_data_wait_s: Annotated[float, Field(ge=0, le=20)] = 2.0
+    """Seconds that a client who posts up to a thousand values waits for them to be stored; what takes longer is accepted (202). For nobody,
+    as a rule."""
+    flexibility_job_wait_s: Annotated[float, Field(ge=0, le=20)] = 2.0
+    """Seconds that the first question about a job waits for its end, so that short jobs cost a client no pause. For nobody, as a rule."""
+
     # ------------------------------------------------------------------ limits on requests
 
     max_json_body_bytes: Bytes = MIB
     """Largest JSON body of a request in bytes, documents apart. For nobody, as a rule."""
+    flexibility_max_data_bytes: Bytes = 31 * MIB // 10
+    """Largest JSON body with values of a sensor in bytes. For whoever posts more than some years of quarter hours at once."""
     max_document_bytes: Bytes = GIB
     """Largest uploaded document in bytes. For very large networks, or small disks."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from services.gateway.auth.admitting import CHALLENGE, Asking, check_reach, slow_down, turn_away, who_asks
 from services.gateway.auth.attempts import network_of
@@ -24,12 +24,16 @@ TRIAL_ROLE = "trial"
 
 @dataclass(frozen=True)
 class FlexibilityGate:
-    """Tokens without a scheme word, and so many requests a minute for each user, or address where nobody has signed in."""
+    """Tokens without a scheme word, and so many requests a minute for each user, or address where nobody has signed in.
+
+    ``of_plans`` has the limits of accounts on a plan that has its own; 0 is any number.
+    """
 
     verifier: Verifier
     limiter: RateLimiter
     clock: Clock
     requests_per_minute: int
+    of_plans: Mapping[int, int] = field(default_factory=dict)
 
     async def admit(self, head: RequestHead, needs: Needs) -> Admission:
         """Say who asks, and count the request."""
@@ -37,8 +41,9 @@ class FlexibilityGate:
         if not needs.is_public:
             asking = await who_asks(self.verifier, head, FLEXIBILITY_PLACES)
         headers: dict[str, str] = {}
-        if self.limiter.is_on and self.requests_per_minute and _is_limited(head.path):
-            headers = await self._count(asking.identity, head)
+        limit = self._limit_of(asking.identity)
+        if self.limiter.is_on and limit and _is_limited(head.path):
+            headers = await self._count(asking.identity, head, limit)
         if needs.is_public:
             return Admission(NOBODY, headers)
         if asking.identity is None:
@@ -46,16 +51,20 @@ class FlexibilityGate:
         check_reach(asking.identity, needs, headers=headers)
         return Admission(asking.identity, headers)
 
-    async def _count(self, identity: Identity | None, head: RequestHead) -> dict[str, str]:
+    def _limit_of(self, identity: Identity | None) -> int:
+        plan = None if identity is None else identity.plan_id
+        return self.requests_per_minute if plan is None else self.of_plans.get(plan, self.requests_per_minute)
+
+    async def _count(self, identity: Identity | None, head: RequestHead, limit: int) -> dict[str, str]:
         who = network_of(head.address) if identity is None else f"{identity.account_id}/{identity.subject}"
-        usage = await self.limiter.take(f"flexibility/{who}", Window(self.requests_per_minute, 60, slots=12))
+        usage = await self.limiter.take(f"flexibility/{who}", Window(limit, 60, slots=12))
         headers = {
-            "X-RateLimit-Limit": str(self.requests_per_minute),
+            "X-RateLimit-Limit": str(limit),
             "X-RateLimit-Remaining": str(usage.remaining),
             "X-RateLimit-Reset": str(int(self.clock.now().timestamp()) + (usage.retry_after_s or 60)),
         }
         if not usage.is_allowed:
-            text = f"Too many requests: {self.requests_per_minute} per 1 minute."
+            text = f"Too many requests: {limit} per 1 minute."
             slow_down(text, usage.retry_after_s, headers)
         return headers
 

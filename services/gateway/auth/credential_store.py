@@ -26,6 +26,7 @@ class Holder:
 
     account_id: AccountId
     account_roles: frozenset[str]
+    plan_id: int | None
     user_number: int
     roles: frozenset[str]
     expires_at: datetime | None
@@ -43,6 +44,7 @@ class KeyHolder:
 _HOLDER = (
     accounts.c.account_id,
     accounts.c.roles.label("account_roles"),
+    accounts.c.plan_id,
     users.c.number,
     users.c.roles,
 )
@@ -85,11 +87,14 @@ async def find_by_key(connection: AsyncConnection, key_id: str) -> KeyHolder | N
     return None if row is None else KeyHolder(_holder(row), row.secret_hash, frozenset(row.scopes))
 
 
-async def find_account_roles(connection: AsyncConnection, account_id: AccountId) -> frozenset[str] | None:
-    """The roles of an account; None if it is not there, or not active."""
-    statement = select(accounts.c.roles).where(accounts.c.account_id == account_id, accounts.c.is_active)
-    roles = (await connection.execute(statement)).scalar_one_or_none()
-    return None if roles is None else frozenset(roles)
+async def find_account_kind(
+    connection: AsyncConnection, account_id: AccountId
+) -> tuple[frozenset[str], int | None] | None:
+    """The roles of an account, and its plan; None if it is not there, or not active."""
+    columns = (accounts.c.roles, accounts.c.plan_id)
+    statement = select(*columns).where(accounts.c.account_id == account_id, accounts.c.is_active)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else (frozenset(row.roles), row.plan_id)
 
 
 async def add_token(
@@ -152,5 +157,10 @@ async def _forget_expired(connection: AsyncConnection, table: Table, limit: int)
 
 def _holder(row: Row[Any]) -> Holder:
     return Holder(
-        AccountId(row.account_id), frozenset(row.account_roles), row.number, frozenset(row.roles), row.expires_at
+        AccountId(row.account_id),
+        frozenset(row.account_roles),
+        row.plan_id,
+        row.number,
+        frozenset(row.roles),
+        row.expires_at,
     )

@@ -29,6 +29,7 @@ class Identity:
     user_number: int | None = None
     region: str | None = None
     account_roles: frozenset[str] = frozenset()  # what kind of account it is, such as trial
+    plan_id: int | None = None  # of the account; its limits may be others
 
 
 # Who asks on a public route without a credential. No account has this id.

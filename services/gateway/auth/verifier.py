@@ -210,10 +210,10 @@ class Verifier:
         if claims is None:
             return None
         async with self._database.reading(EVERY_ACCOUNT) as connection:
-            account_roles = await store.find_account_roles(connection, claims.account_id)
-        if account_roles is None:
+            kind = await store.find_account_kind(connection, claims.account_id)
+        if kind is None:
             return None
-        return _Found(_of_client(claims, account_roles), claims.expires_at)
+        return _Found(_of_client(claims, *kind), claims.expires_at)
 
 
 def _is_plausible(credential: str) -> bool:
@@ -236,6 +236,7 @@ def _of_user(holder: store.Holder, kind: IdentityKind, scopes: frozenset[str]) -
         grid_owners=None,
         user_number=holder.user_number,
         account_roles=holder.account_roles,
+        plan_id=holder.plan_id,
     )
 
 
@@ -248,7 +249,7 @@ def _roles_of_user(roles: frozenset[str], scopes: frozenset[str]) -> frozenset[s
     return roles
 
 
-def _of_client(claims: Claims, account_roles: frozenset[str]) -> Identity:
+def _of_client(claims: Claims, account_roles: frozenset[str], plan_id: int | None) -> Identity:
     scopes = claims.roles & ALL_SCOPES
     if "api_consumer" in claims.roles:
         scopes |= {"read"}
@@ -261,4 +262,5 @@ def _of_client(claims: Claims, account_roles: frozenset[str]) -> Identity:
         grid_owners=claims.grid_owners,
         region=claims.region,
         account_roles=account_roles,
+        plan_id=plan_id,
     )

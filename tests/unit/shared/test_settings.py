@@ -72,10 +72,20 @@ def test_an_unknown_name_stops_the_start_and_suggests_the_nearest(wrong: str, ri
 
 def test_documented_names_of_parts_to_come_do_not_stop_the_start_and_are_told(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("BUSBAR_STORAGE_ROOT=/data\nBUSBAR_STORAGE_BACKEND=\n")
-    env = {"BUSBAR_FLEXIBILITY_TRIGGERS_PER_5_MINUTES": "10"}
+    env = {"BUSBAR_MAX_OBJECT_BYTES": "10"}
     found = load(env, tmp_path / "env", {})
-    assert found.without_effect == ("BUSBAR_FLEXIBILITY_TRIGGERS_PER_5_MINUTES", "BUSBAR_STORAGE_ROOT")
+    assert found.without_effect == ("BUSBAR_MAX_OBJECT_BYTES", "BUSBAR_STORAGE_ROOT")
     assert found.settings == load({}, None, {}).settings
+
+
+def test_limits_of_triggers_are_numbers_or_none_and_plans_have_their_own() -> None:
+    found = loaded({"BUSBAR_FLEXIBILITY_TRIGGERS_PER_5_MINUTES": "unlimited"}).settings
+    assert found.flexibility_triggers_per_5_minutes == 0
+    found = loaded({"BUSBAR_FLEXIBILITY_PLANS": "2=2000/100, 3=unlimited/0"}).settings
+    assert found.flexibility_plans == {2: (2000, 100), 3: (0, 0)}
+    assert found.flexibility_triggers_per_5_minutes == 10
+    for wrong in ("2", "2=5", "x=1/2", "2=1/many", "2=-1/2"):
+        assert "BUSBAR_FLEXIBILITY_PLANS" in complaint({"BUSBAR_FLEXIBILITY_PLANS": wrong})
 
 
 def test_a_name_is_either_a_setting_or_still_to_come() -> None:
