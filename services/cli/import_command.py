@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.options import AsJson
-from services.cli.usage import WrongUsage
 
 if TYPE_CHECKING:
     from services.cli.import_case import Case
@@ -38,13 +36,13 @@ def import_matpower(
     as_json: AsJson = False,
 ) -> None:
     """A MATPOWER case. Every branch of one voltage level becomes a switch; those with status 0 are open."""
+    from services.cli.import_files import content_of, write_documents
+    from services.cli.import_matpower import read_matpower
 
     def read() -> Case:
-        from services.cli.import_matpower import read_matpower
+        return read_matpower(content_of(file).decode("utf-8", errors="replace"), file.stem)
 
-        return read_matpower(_content(file).decode("utf-8", errors="replace"), file.stem)
-
-    _write(file, read, out, as_json=as_json)
+    write_documents(file, read, out or Path(file.stem), as_json=as_json)
 
 
 @import_.command("pandapower")
@@ -55,13 +53,13 @@ def import_pandapower(
     as_json: AsJson = False,
 ) -> None:
     """A pandapower network. Lines with a switch become switches; where there are none, all lines do."""
+    from services.cli.import_files import content_of, write_documents
+    from services.cli.import_pandapower import read_pandapower
 
     def read() -> Case:
-        from services.cli.import_pandapower import read_pandapower
+        return read_pandapower(content_of(file), file.stem, with_generation=not without_generation)
 
-        return read_pandapower(_content(file), file.stem, with_generation=not without_generation)
-
-    _write(file, read, out, as_json=as_json)
+    write_documents(file, read, out or Path(file.stem), as_json=as_json)
 
 
 @import_.command("simbench")
@@ -72,14 +70,15 @@ def import_simbench(
     as_json: AsJson = False,
 ) -> None:
     """A SimBench grid at its nominal loads. Lines with a switch at an end become switches."""
+    from services.cli.import_files import write_documents
+    from services.cli.import_simbench import read_simbench
+
     tables = folder if folder.is_dir() else folder.parent
 
     def read() -> Case:
-        from services.cli.import_simbench import read_simbench
-
         return read_simbench(tables, with_generation=not without_generation)
 
-    _write(tables, read, out or Path(tables.resolve().name), as_json=as_json)
+    write_documents(tables, read, out or Path(tables.resolve().name), as_json=as_json)
 
 
 @import_.command("csv")
@@ -109,24 +108,10 @@ def import_csv(
     as_json: AsJson = False,
 ) -> None:
     """A network of one voltage level as tables with headings."""
+    from services.cli.import_csv import Supply, read_csv
+    from services.cli.import_files import write_documents
 
     def read() -> Case:
-        from services.cli.import_csv import Supply, read_csv
-
         return read_csv(file, buses, Supply(kv, tuple(source), source_pu))
-
-    _write(file, read, out, as_json=as_json)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as err:
-        raise WrongUsage(f"cannot be read: {err.strerror}") from err
-
-
-def _write(file: Path, read: Callable[[], Case], out: Path | None, *, as_json: bool) -> None:
-    """Read, write the three documents, and say where they are."""
-    from services.cli.import_files import write_documents
 
     write_documents(file, read, out or Path(file.stem), as_json=as_json)

@@ -128,6 +128,8 @@ def _bus(row: _Row, supply: Supply) -> Bus:
 
 def _branch(row: _Row) -> Branch:
     imax_a = row.number("imax_a", 0.0)
+    if imax_a < 0.0:
+        raise row.wrong("imax_a", "0 (no limit) or more")
     return Branch(
         row.text("branch"),
         row.text("from_bus"),

@@ -1,14 +1,14 @@
 """MATPOWER cases (format 2): bus, generator and branch tables, and those statements that convert their units.
 
 A case is a program. Distribution cases end with statements that turn ohms into per unit and kW into MW; these are known here,
-and a case with others that change a table is refused, as leaving them out would give another network.
+and a case with any that is not known is refused, as leaving it out could give another network.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.cli.import_case import Branch, Bus, Case
@@ -33,8 +33,13 @@ _LOADS = re.compile(
     r"mpc\.bus\(:,\[3,?4\]\)=mpc\.bus\(:,\[3,?4\]\)/(?:1e3|1000)"
 )
 _BASES = re.compile(r"Vbase=mpc\.bus\(1,(?:BASE_KV|10)\)\*(?:1e3|1000)|Sbase=mpc\.baseMVA\*(?:1e6|1000000)")
-_BASE_NAMES = re.compile(r"(?:Vbase|Sbase)=")
-_CHANGES_TABLE = re.compile(r"mpc\.(?:bus|gen|branch|baseMVA)\b.*?=(?!=)|mpc=")
+# What changes no table: names for columns, fields of the case that are none of the three tables, and the end.
+_HARMLESS = re.compile(
+    r"define_constants|\[[\w,~]*\]=idx_\w+(?:\(\))?|mpc\.(?!(?:bus|gen|branch|baseMVA)\b)\w+[^=]*=(?!=).*|"
+    r"return|end|endfunction"
+)
+# A quote after anything that has a value transposes it.
+_TEXT_OR_COMMENT = re.compile(r"""(?<![\w)\]}'.])'[^']*'|"[^"]*"|(%.*)""")
 
 
 @dataclass
@@ -43,6 +48,10 @@ class _Program:
     tables: dict[str, list[Row]] = field(default_factory=dict)
     has_ohms: bool = False
     has_kilowatts: bool = False
+
+    @property
+    def is_converted(self) -> bool:
+        return self.has_ohms or self.has_kilowatts
 
 
 def read_matpower(text: str, name: str) -> Case:
@@ -67,17 +76,17 @@ def read_matpower(text: str, name: str) -> Case:
 def _read(text: str) -> _Program:
     program = _Program()
     variable = "mpc"
-    for line, statement in _statements(text):
-        declared = re.match(r"function\s+(\w+)\s*=", statement)
-        if declared:
-            variable = declared[1]
+    for number, (line, statement) in enumerate(_statements(text)):
+        if number == 0 and statement.startswith("function"):
+            declared = re.match(r"function\s+(\w+)\s*=", statement)
+            variable = declared[1] if declared else variable
             continue
         flat = re.sub(rf"\b{variable}\.", "mpc.", re.sub(r"\s+", " ", statement))
         table = re.fullmatch(r"mpc\.(\w+) ?= ?\[(.*)\] ?", flat, re.DOTALL)
         base = re.fullmatch(r"mpc\.baseMVA ?= ?(\S+) ?", flat)
-        if table and table[1] in LEAST_COLUMNS:
+        if table and table[1] in LEAST_COLUMNS and not program.is_converted:
             program.tables[table[1]] = _rows(statement, table[1], line)
-        elif base:
+        elif base and not program.is_converted:
             program.base_mva = _value(base[1], f"line {line}: mpc.baseMVA")
         else:
             _note(program, flat.replace(" ", "") if "[" not in flat else _without_blanks(flat), statement, line)
@@ -93,11 +102,11 @@ def _without_blanks(flat: str) -> str:
 
 def _note(program: _Program, flat: str, statement: str, line: int) -> None:
     """Take in a statement that is no table."""
-    if _IMPEDANCES.fullmatch(flat):
+    if _IMPEDANCES.fullmatch(flat) and not program.has_ohms:
         program.has_ohms = True
-    elif _LOADS.fullmatch(flat):
+    elif _LOADS.fullmatch(flat) and not program.has_kilowatts:
         program.has_kilowatts = True
-    elif (_BASE_NAMES.match(flat) and not _BASES.fullmatch(flat)) or _CHANGES_TABLE.match(flat):
+    elif not _BASES.fullmatch(flat) and not _HARMLESS.fullmatch(flat):
         raise WrongUsage(
             f"line {line}: the statement '{' '.join(statement.split())[:120]}' is not known; expected tables and the usual "
             "conversions of ohms and kW. Save the case from MATPOWER (savecase), which writes the tables as they end up"
@@ -105,11 +114,11 @@ def _note(program: _Program, flat: str, statement: str, line: int) -> None:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Statements with the line on which each starts, without comments."""
-    without_comments = "\n".join(map(_without_comment, text.splitlines())) + "\n"
+    """Statements with the line on which each starts, without comments and with empty texts."""
+    without_comments = "\n".join(_without_comments(text.splitlines())) + "\n"
     depth, begun, line, has_begun, parts = 0, 1, 1, False, list[str]()
     for character in re.sub(r"\.\.\.[^\n]*\n", "\v", without_comments):
-        if character in "\n;" and depth == 0:
+        if character in "\n;," and depth == 0:
             if has_begun:
                 yield begun, "".join(parts).strip()
             parts, has_begun = [], False
@@ -123,9 +132,12 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         raise WrongUsage(f"line {begun}: a bracket is not closed")
 
 
-def _without_comment(line: str) -> str:
-    """The line without what follows a percent sign outside a text."""
-    return re.sub(r"('[^']*')|%.*", lambda found: found[1] or "", line)
+def _without_comments(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, of which comments leave nothing and texts their quotes."""
+    depth = 0
+    for line in lines:
+        depth += {"%{": 1, "%}": -1}.get(line.strip(), 0) if depth or line.strip() == "%{" else 0
+        yield "" if depth else _TEXT_OR_COMMENT.sub(lambda found: "" if found[1] else "''", line)
 
 
 def _rows(statement: str, table: str, line: int) -> list[Row]:
@@ -196,6 +208,8 @@ class _Conversion:
         )
 
     def _branch(self, number: int, row: Row) -> Branch:
+        if row[RATE_A] < 0.0:
+            raise WrongUsage(f"mpc.branch, row {number}: RATE_A is {row[RATE_A]:g}, expected 0 (no limit) or more")
         source_kv, target_kv = self._kv[row[F_BUS]], self._kv[row[T_BUS]]
         ohm = 1.0 if self._has_ohms else target_kv**2 / self._base_mva
         ratio = (row[TAP] or 1.0) * source_kv / target_kv

@@ -151,6 +151,10 @@ class _Conversion:
         for line in lines:
             parallel = line.number("parallel", 1.0)
             length = line.number("length_km") / parallel
+            if line.number("max_i_ka", 0.0) < 0.0:
+                raise WrongUsage(
+                    f"line {line.index}: max_i_ka is {line.number('max_i_ka')}, expected 0 (no limit) or more"
+                )
             imax_ka = line.number("max_i_ka", 0.0) * line.number("df", 1.0) * parallel
             yield from self._between_buses(
                 Branch(
@@ -222,5 +226,7 @@ def _tapped_kv(trafo: _Element) -> tuple[float, float]:
         return kv["hv"], kv["lv"]
     if kind != "Ratio" or trafo.number("tap_step_degree", 0.0) or trafo.flag("tap_phase_shifter", default=False):
         raise WrongUsage(f"trafo {trafo.index}: tap_changer_type is {kind!r}, expected 'Ratio' without angle")
+    if side not in kv:
+        raise WrongUsage(f"trafo {trafo.index}: tap_side is {side!r}, expected 'hv' or 'lv'")
     kv[side] *= 1.0 + steps * trafo.number("tap_step_percent", 0.0) / 100.0
     return kv["hv"], kv["lv"]

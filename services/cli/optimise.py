@@ -16,6 +16,7 @@ from services.cli.optimise_inputs import Documents, Files, open_session, read_do
 from services.cli.optimise_progress import Display, State, display_on
 from services.cli.optimise_result import Timing, result_of, text_of
 from services.cli.usage import WrongUsage
+from services.cli.whole_files import write_whole
 from services.optimizer.reconfiguration.optimise import Progress
 from services.optimizer.reconfiguration.warm import warm
 from services.optimizer.tasks.certificate import CertificateFailed
@@ -43,12 +44,6 @@ class ResultUnsound(BusbarError):
     """The start does not stand up to the check of its own figures; exit status 1."""
 
     code = "result_unsound"
-
-
-class ResultNotWritten(BusbarError):
-    """The solution cannot be written where it should; exit status 1."""
-
-    code = "result_not_written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,7 @@ def run_optimise(files: Files, limits: Limits, enumeration_limit: int, out: Path
 
     Raises:
         WrongUsage: documents are wrong, or there is no place for the solution.
-        ResultUnsound: the start's own figures do not add up; ResultNotWritten: its file could not be written after all.
+        ResultUnsound: the start's own figures do not add up; FileNotWritten: its file could not be written after all.
     """
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise WrongUsage(f"{out}: --out wants a file in a folder that is there")
@@ -144,18 +139,15 @@ def run_optimise(files: Files, limits: Limits, enumeration_limit: int, out: Path
     run = Run(_first(session), documents.weights, limits, read_at)
     with display_on(sys.stderr) as display, _interruptible(run):
         _follow(session, documents, limits, enumeration_limit, run, display)
-    for remark in run.remarks:
-        sys.stderr.write(f"busbar: {remark}\n")
+        if out is not None:  # before anything is printed, as whoever should see that may have gone
+            write_whole({out: run.best.document})
+    with contextlib.suppress(OSError):
+        sys.stderr.writelines(f"busbar: {remark}\n" for remark in run.remarks)
     timing = Timing(run.best_at_s, run.elapsed_s, run.trials, limits.seed, min(limits.threads, MOST_THREADS))
     result = result_of(session, documents.weights, run.best, run.bound, timing)
     period_ids = [period.id for period in session.demands.periods]
     sys.stdout.write(result.model_dump_json(indent=2) + "\n" if as_json else text_of(result, period_ids))
     sys.stdout.flush()
-    if out is not None:
-        try:
-            out.write_bytes(run.best.document)
-        except OSError as err:
-            raise ResultNotWritten(f"{out}: cannot be written: {err.strerror}") from err
 
 
 def _first(session: Session) -> EvaluatedSolution:
@@ -188,14 +180,18 @@ def _follow(
 
 @contextlib.contextmanager
 def _interruptible(run: Run) -> Iterator[None]:
-    """Have Ctrl-C, and what ends a process from outside, end the run; a second time it ends at once."""
+    """Have Ctrl-C, and what ends a process from outside, end the run; a second time it ends at once.
+
+    What is ignored stays so: nohup is there to go on without its terminal.
+    """
     before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def interrupt(number: int, _: FrameType | None) -> None:
         run.is_interrupted = True
         signal.signal(number, before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    for number in (one for one in wanted if signal.getsignal(one) != signal.SIG_IGN):
         before[number] = signal.signal(number, interrupt)
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -14,6 +15,8 @@ from rich.table import Table
 # Elsewhere than on a terminal: news at most once a second, and a sign of life where there is none.
 BETWEEN_NEWS_S = 1.0
 SIGN_OF_LIFE_S = 30.0
+# On a terminal: no more often than people read it, as drawing takes time from the search.
+BETWEEN_DRAWINGS_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,47 @@ class Display(Protocol):
 
 @contextlib.contextmanager
 def display_on(stream: TextIO) -> Iterator[Display]:
-    """The display that suits a stream, until the run has ended."""
+    """The display that suits a stream, until the run has ended; a run goes on when nobody can see it any more."""
     if not stream.isatty():
-        yield Lines(stream)
+        yield Lasting(Lines(stream))
         return
-    with Live(console=Console(file=stream), auto_refresh=False) as live:
-        yield Changing(live)
+    live = Live(console=Console(file=stream), auto_refresh=False)
+    with contextlib.suppress(OSError):
+        live.start()
+    try:
+        yield Lasting(Changing(live))
+    finally:
+        with contextlib.suppress(OSError):
+            live.stop()
+
+
+class Lasting:
+    """A display that shows nothing more once its stream has gone."""
+
+    def __init__(self, display: Display) -> None:
+        self._display: Display | None = display
+
+    def show(self, state: State, *, is_last: bool = False) -> None:
+        """Show it, if there is still where."""
+        if self._display is not None:
+            try:
+                self._display.show(state, is_last=is_last)
+            except OSError:
+                self._display = None
 
 
 class Changing:
-    """A table of one row that is drawn anew each time."""
+    """A table of one row that is drawn anew now and then."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._drawn_at_s = -math.inf
 
-    def show(self, state: State, *, is_last: bool = False) -> None:  # noqa: ARG002 - it always shows the last
-        """Draw it."""
+    def show(self, state: State, *, is_last: bool = False) -> None:
+        """Draw it, if it is time to."""
+        if state.elapsed_s - self._drawn_at_s < BETWEEN_DRAWINGS_S and not is_last:
+            return
+        self._drawn_at_s = state.elapsed_s
         fields = state.fields()
         table = Table(*fields)
         table.add_row(*fields.values())

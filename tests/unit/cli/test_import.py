@@ -143,6 +143,20 @@ def test_a_transformer_that_turns_angles_is_refused() -> None:
         read_pandapower(pandapower.to_json(net).encode(), "mv")
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value", "said"),
+    [
+        ("trafo", "tap_side", "HV", "trafo 0: tap_side is 'HV', expected 'hv' or 'lv'"),
+        ("line", "max_i_ka", -0.1, r"line 0: max_i_ka is -0\.1, expected 0 \(no limit\) or more"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(table: str, column: str, value: object, said: str) -> None:
+    net = medium_voltage()
+    net[table][column] = value
+    with pytest.raises(WrongUsage, match=said):
+        read_pandapower(pandapower.to_json(net).encode(), "mv")
+
+
 @pytest.mark.parametrize("document", [b"{", b"[]", b'{"_class": "DataFrame", "_object": {}}'])
 def test_what_pandapower_has_not_written_is_refused(document: bytes) -> None:
     with pytest.raises(WrongUsage, match="to_json"):
@@ -380,6 +394,18 @@ def test_a_matpower_case_in_ohms_and_kilowatts_is_converted_as_it_says() -> None
         ("mpc.bus(:, PD) = mpc.bus(:, PD) * 0.85;", r"line \d+: the statement 'mpc.bus\(:, PD\)"),
         ("Vbase = 230;", "Vbase = 230"),
         ("mpc = scale_load(2, mpc);", "scale_load"),
+        ("for k = 1:3, mpc.bus(k, 3) = 0; end", "for k = 1:3"),
+        ("if true\n  mpc.bus(2, 3) = 5;\nend", "if true"),
+        ("mpc.note = 'x', mpc.bus(2, 3) = 5;", r"mpc.bus\(2, 3\) = 5"),
+        ("[mpc.bus, rest] = deal(mpc.bus, 1);", r"\[mpc.bus, rest\] = deal"),
+        ("mpc.('bus')(2, 3) = 5;", r"mpc.\(''\)\(2, 3\)"),
+        ("eval('mpc.bus(2, 3) = 5');", "eval"),
+        ("x = mpc.bus'; mpc.bus(2, 3) = 5; y = mpc.bus';", "x = mpc.bus'"),
+        ("mpc.x = mpc.bus'; mpc.bus(2, 3) = 5; mpc.y = mpc.bus';", r"mpc.bus\(2, 3\) = 5"),
+        ("PD = 4;", "PD = 4"),
+        ("function mpc = other(mpc)", "function mpc = other"),
+        (CONVERSIONS + "mpc.bus = [1 2];", r"mpc.bus = \[1 2\]"),
+        (CONVERSIONS + CONVERSIONS, r"the statement 'mpc.branch\("),
         ("mpc.branch = [1 2 x 0];", "'x' is no number"),
         ("mpc.branch = [1 2 0 0];", "mpc.branch, row 1: has 4 columns, expected at least 11"),
         ("mpc.branch = [1 2", "not closed"),
@@ -389,6 +415,22 @@ def test_a_matpower_case_in_ohms_and_kilowatts_is_converted_as_it_says() -> None
 def test_a_matpower_case_that_is_not_understood_is_refused(end: str, said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
         read_matpower(matpower_text(two_levels(), end), "case7")
+
+
+def test_what_changes_no_table_of_a_matpower_case_does_not_matter() -> None:
+    given = two_levels()
+    end = (
+        "define_constants;\n[PQ, PV, REF] = idx_bus;\n%{\nmpc.bus(2, 3) = 5;\n%}\n"
+        "mpc.note = 'mpc.bus = [1]; % or so'; mpc.other(3).x = \"y;\";\nmpc.reserves.cost = mpc.bus(:, 3)';\nend\n"
+    )
+    assert read_matpower(matpower_text(given, end), "case7") == read_matpower(matpower_text(given), "case7")
+
+
+def test_a_limit_below_nothing_is_refused() -> None:
+    given = two_levels()
+    given["branch"][1, 5] = -4.0
+    with pytest.raises(WrongUsage, match=r"mpc\.branch, row 2: RATE_A is -4, expected 0 \(no limit\) or more"):
+        read_matpower(matpower_text(given), "case7")
 
 
 def test_a_bus_that_feeds_in_is_refused_by_its_id() -> None:
@@ -455,6 +497,10 @@ def test_loads_may_stand_with_the_branches_that_lead_to_them(commands: CommandLi
             "line 4: p_kw is '3', expected nothing",
         ),
         ("branch,from_bus,to_bus,r_ohm,x_ohm\nL,1,2,1,0\nL,1,2,1,0\n", "Line 'L'"),
+        (
+            "branch,from_bus,to_bus,r_ohm,x_ohm,imax_a\nL,1,2,1,0,-100\n",
+            "line 2: imax_a is '-100', expected 0 (no limit) or more",
+        ),
         ("branch,from_bus,to_bus,r_ohm,x_ohm\nL,2,3,1,0\n", "--source: there is no bus '1'"),
     ],
 )
@@ -467,6 +513,21 @@ def test_a_table_that_is_wrong_is_named_with_line_column_value_and_what_was_expe
     assert (done.returncode, done.stdout) == (2, "")
     assert str(path) in done.stderr and said in done.stderr
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_documents_that_cannot_all_be_written_none_is(commands: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "x.start.json").mkdir()
+    done = commands.run(*csv_arguments("--buses", str(DATA / "baran33_buses.csv"), "--out", str(tmp_path / "x")))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path / 'x.start.json'}: cannot be written: Is a directory" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x.start.json"]
+
+
+@pytest.mark.parametrize("out", [".", "..", "/", "nowhere/x"])
+def test_names_must_have_a_beginning_in_a_folder(commands: CommandLine, out: str) -> None:
+    done = commands.run(*csv_arguments("--buses", str(DATA / "baran33_buses.csv"), "--out", out))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"busbar: {out}: --out wants the beginning of names in a folder that is there\n"
 
 
 def test_the_formats_of_other_programs_are_read_by_the_command_too(commands: CommandLine, tmp_path: Path) -> None:

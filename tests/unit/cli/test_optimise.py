@@ -258,27 +258,44 @@ def test_it_ends_when_its_time_is_over(commands: CommandLine, tmp_path: Path) ->
     assert all(len(opened) == 121 for opened in result["open_lines"])  # the lattice's loops: 264 lines for 144 nodes
 
 
-def test_an_interrupt_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
+def lattice_running(folder: Path) -> subprocess.Popen[str]:
+    """A run of minutes, begun, that writes its solution."""
     feeder = lattice(12, 12, seed=2)
     for name, document in (("n.json", feeder.network), ("d.json", feeder.demands)):
-        (tmp_path / name).write_text(json.dumps(document), "utf-8")
-    out = tmp_path / "solution.json"
-    with subprocess.Popen(
-        [sys.executable, "-m", "services.cli.main", "optimise", "n.json", "d.json", "--json", "--out", str(out)],
-        cwd=tmp_path,
+        (folder / name).write_text(json.dumps(document), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", "optimise", "n.json", "d.json", "--json", "--out", "solution.json"],
+        cwd=folder,
         env=clean_environment() | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert "objective" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+    )
+    assert process.stderr is not None
+    assert "objective" in process.stderr.readline()
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_it_with_the_best_so_far(tmp_path: Path, number: int) -> None:
+    with lattice_running(tmp_path) as process:
+        process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     result = json.loads(stdout)
     assert result["feasible"] is True and result["time_total_s"] < 500
-    assert len(json.loads(out.read_text("utf-8"))["flows"]) == 1
+    assert len(json.loads((tmp_path / "solution.json").read_text("utf-8"))["flows"]) == 1
+
+
+def test_the_solution_is_written_though_nobody_reads_what_is_printed(tmp_path: Path) -> None:
+    with lattice_running(tmp_path) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    assert process.returncode == 1
+    assert len(json.loads((tmp_path / "solution.json").read_text("utf-8"))["flows"]) == 1
 
 
 def test_a_terminal_shows_objective_bound_and_gap_and_standard_output_only_the_result(tmp_path: Path) -> None:

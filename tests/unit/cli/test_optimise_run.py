@@ -6,9 +6,11 @@ import io
 import time
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 from services.cli.optimise import Limits, Run
-from services.cli.optimise_progress import Lines, State
+from services.cli.optimise_progress import Changing, Lines, State, display_on
 from services.optimizer.tasks.values import Bounded, Discarded, EvaluatedSolution, Improved, Started
 
 LOSS_ONLY = (1.0, 0.0, 0.0, 0.0, 0.0)
@@ -95,3 +97,40 @@ def test_plain_progress_without_news_is_a_sign_of_life_now_and_then() -> None:
     shown = stream.getvalue().splitlines()
     assert [text.split("  ")[0] for text in shown] == ["time 0.0 s", "time 30.0 s", "time 60.0 s"]
     assert "100 (infeasible)" in shown[0]
+
+
+def test_a_terminal_is_drawn_on_five_times_a_second_and_always_at_the_end() -> None:
+    stream = io.StringIO()
+    with Live(console=Console(file=stream, force_terminal=True, width=100), auto_refresh=False) as live:
+        display = Changing(live)
+        for hundredths in range(100):
+            display.show(State(hundredths / 100, True, 100.0, None, None, hundredths))
+        display.show(State(1.0, True, 75.0, 75.0, 0.0, 100), is_last=True)
+    # Once more when the display ends.
+    assert stream.getvalue().count("objective") == 5 + 2
+    assert stream.getvalue().count("0.0000 %") == 2
+
+
+class Gone(io.StringIO):
+    """A pipe or a terminal that nobody has at the other end."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.tries = 0
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, _: str) -> int:
+        self.tries += 1
+        raise OSError("nobody reads")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_run_goes_on_when_nobody_can_see_it_any_more(is_terminal: bool) -> None:
+    stream = Gone(is_terminal=is_terminal)
+    with display_on(stream) as display:
+        for second in range(10):
+            display.show(State(float(second), True, 100.0 - second, None, None, second))
+    assert 0 < stream.tries < 5
