@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,17 @@ class Commitment:
     up_price: FloatArray | None = None  # (N,); of ANY >= 0
     down_price: FloatArray | None = None  # (N,); of ANY <= 0
 
+    def prices(self) -> tuple[FloatArray, FloatArray]:
+        """(N,) upward and downward, without NaN."""
+        return _price(self.up_price, self.quantity), _price(self.down_price, self.quantity)
+
+    def groups(self) -> IntArray:
+        """(N,) the group of ``ANY`` that each step is in, counted from 0."""
+        values = np.stack([self.quantity, *self.prices()])
+        before, after = values[:, :-1], values[:, 1:]
+        is_same = (before == after) | (np.isnan(before) & np.isnan(after))
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(~is_same.all(axis=0), dtype=np.int64)])
+
 
 @dataclass(frozen=True)
 class ScheduleProblem:
@@ -129,3 +141,7 @@ class ScheduleProblem:
     limits: tuple[Limit, ...] = ()
     couplings: tuple[Coupling, ...] = ()
     commitments: tuple[Commitment, ...] = ()
+
+
+def _price(given: FloatArray | None, quantity: FloatArray) -> FloatArray:
+    return np.zeros_like(quantity) if given is None else np.nan_to_num(given, nan=0.0)

@@ -1,11 +1,30 @@
-"""Finds the least-cost schedule of a problem: ``solve(problem, *, time_limit_s=60.0, mip_gap=0.0) -> Solution``."""
+"""Finds the least-cost schedule of a problem: a linear program, and binary columns only where it cheats.
+
+Without its breaks a problem is a linear program. A solution that ignores none of them is the least-cost schedule. Else
+the breaks in question are held to the side that is nearer, which often costs nothing; and if it does cost something, they
+become choices of a mixed-integer program, until no other break is ignored: its solution is then the best of all schedules,
+since it is the best of more than these.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.optimizer.scheduling.problem import FloatArray
-from shared.errors import BusbarError
+import numpy as np
+
+from services.optimizer.scheduling.checks import check
+from services.optimizer.scheduling.costs import costs_of
+from services.optimizer.scheduling.engine import Answer, End, until
+from services.optimizer.scheduling.errors import TimeRanOut
+from services.optimizer.scheduling.infeasibility import culprit
+from services.optimizer.scheduling.problem import FloatArray, ScheduleProblem
+from services.optimizer.scheduling.program import Program, assemble
+from services.optimizer.scheduling.reduction import reduce_problem
+from services.optimizer.scheduling.search import Search
+
+_CULPRIT_S = 20.0  # most seconds spent on finding out why there is no schedule
+_ZERO = 1e-9  # currency: smaller objectives count as this much in a gap
+_PROVEN = 1e-9  # a gap up to this is none
 
 
 @dataclass(frozen=True)
@@ -20,18 +39,49 @@ class Solution:
     is_proven: bool  # whether the gap is within what was asked for; otherwise time ran out first
 
 
-class Infeasible(BusbarError):
-    """No schedule keeps all hard limits: ``constraint`` (its name) cannot be kept in step ``step``."""
+def solve(problem: ScheduleProblem, *, time_limit_s: float = 60.0, mip_gap: float = 0.0) -> Solution:
+    """The least-cost schedule, or the best that is found within ``time_limit_s`` or up to a relative gap of ``mip_gap``.
 
-    code = "schedule_infeasible"
+    Raises:
+        Infeasible: nothing keeps all hard limits.
+        TimeRanOut: nothing that does was found in time.
+        ProblemMalformed: no problem at all.
+    """
+    check(problem)
+    program, found = _searched(problem, time_limit_s, mip_gap)
+    if found.x is None:
+        if found.end is End.TIME:
+            raise TimeRanOut(f"no schedule was found within {time_limit_s:g} s")
+        raise culprit(problem, _schedule_of)
+    power_mw, level_mwh = _schedule(problem, program, found.x)
+    costs = costs_of(problem, power_mw, level_mwh)
+    objective = float(costs.sum())
+    gap = max(found.cost - found.bound, 0.0) / max(abs(objective), _ZERO)
+    gap = 0.0 if gap <= _PROVEN else gap
+    return Solution(power_mw, level_mwh, costs, objective, gap, gap <= mip_gap)
 
-    def __init__(self, constraint: str, step: int) -> None:
-        super().__init__(f"no schedule keeps {constraint} in step {step + 1}")
-        self.constraint = constraint
-        self.step = step
+
+def _searched(problem: ScheduleProblem, time_limit_s: float, mip_gap: float) -> tuple[Program, Answer]:
+    remaining_s = until(time_limit_s)
+    program = assemble(problem, reduce_problem(problem))
+
+    def cost_of(x: FloatArray) -> float:
+        return float(costs_of(problem, *_schedule(problem, program, x)).sum())
+
+    return program, Search(program, remaining_s, mip_gap, cost_of).best()
 
 
-class TimeRanOut(BusbarError):
-    """No schedule was found within the time limit."""
+def _schedule(problem: ScheduleProblem, program: Program, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Powers (D, N) and levels (G, N + 1) of the columns' values."""
+    power_mw = np.zeros((len(problem.devices), problem.step_count))
+    for d, (placed, device) in enumerate(zip(program.powers, problem.devices, strict=True)):
+        power_mw[d] = np.clip(placed.value(x), device.lower_mw, device.upper_mw)
+    level_mwh = np.zeros((len(problem.stocks), problem.step_count + 1))
+    for g, (placed, stock) in enumerate(zip(program.levels, problem.stocks, strict=True)):
+        level_mwh[g] = np.concatenate([[stock.start_mwh], placed.value(x)])
+    return power_mw, level_mwh
 
-    code = "schedule_time_ran_out"
+
+def _schedule_of(problem: ScheduleProblem) -> tuple[FloatArray, FloatArray] | None:
+    program, found = _searched(problem, _CULPRIT_S, 1e-3)
+    return None if found.x is None else _schedule(problem, program, found.x)

@@ -1,0 +1,208 @@
+"""Programs solved by HiGHS: scaled on the way in, unscaled on the way out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import highspy
+import numpy as np
+
+from services.optimizer.scheduling.choices import Choice, ChoiceRows, rows_of
+from services.optimizer.scheduling.errors import SolverFailed
+from services.optimizer.scheduling.problem import FloatArray, IntArray
+from services.optimizer.scheduling.program import Program
+
+_TOLERANCE = 1e-9  # of rows, columns and reduced costs, in scaled units
+_POWER = 16.0  # MW: what the largest power is scaled to, about
+_COST = 1024.0  # currency per MW: what the middle one of all costs is scaled to, about
+_Status = highspy.HighsModelStatus
+
+
+class End(Enum):
+    """How solving ended."""
+
+    OPTIMAL = auto()
+    INFEASIBLE = auto()
+    TIME = auto()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program came to. ``x`` (C,) is None if there is no solution; costs are those of the program."""
+
+    end: End
+    x: FloatArray | None = None
+    cost: float = np.inf
+    bound: float = -np.inf
+    is_right: FloatArray | None = None  # (binaries,) of a mixed-integer program
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Powers of two: what columns are multiplied by, and costs of the whole.
+
+    The smallest prices that must decide, the preferences, are about 1e-8 of an energy price and must be well above the
+    solver's absolute tolerance; so must a watt.
+    """
+
+    column: float
+    cost: float
+
+    @classmethod
+    def of(cls, program: Program) -> Scale:
+        """What fits a program."""
+        column = _power_of_two(_POWER / program.largest_power_mw) if program.largest_power_mw > 0.0 else 1.0
+        costs = np.abs(program.cost[program.cost != 0.0])
+        middle = float(np.median(costs)) if len(costs) else 1.0
+        return cls(column, _power_of_two(_COST / middle) * column)
+
+
+def _power_of_two(value: float) -> float:
+    return float(2.0 ** np.round(np.log2(value)))
+
+
+class Relaxation:
+    """A program without its breaks, some of which may be held to one side. Solved anew, it goes on from where it was."""
+
+    def __init__(self, program: Program, scale: Scale, remaining_s: Callable[[], float]) -> None:
+        """``remaining_s`` says how much time is left for solving."""
+        self._scale = scale
+        self._remaining_s = remaining_s
+        self._solver = _solver()
+        _load(self._solver, program, scale, None)
+
+    def hold(self, columns: IntArray, values: FloatArray) -> None:
+        """Columns that stay where they are told to."""
+        values = values * self._scale.column
+        self._solver.changeColsBounds(len(columns), columns.astype(np.int32), values, values)
+
+    def release(self, columns: IntArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Columns that may move again."""
+        scale = self._scale.column
+        self._solver.changeColsBounds(len(columns), columns.astype(np.int32), lower * scale, upper * scale)
+
+    def solve(self) -> Answer:
+        """Of the linear program."""
+        end = _run(self._solver, self._remaining_s())
+        if end is not End.OPTIMAL:
+            return Answer(end)
+        x = np.asarray(self._solver.getSolution().col_value) / self._scale.column
+        cost = self._solver.getInfo().objective_function_value / self._scale.cost
+        return Answer(end, x, cost, cost)
+
+
+def solve_with_choices(
+    program: Program,
+    scale: Scale,
+    choices: list[Choice],
+    start: FloatArray | None,
+    remaining_s: float,
+    gap: float,
+) -> Answer:
+    """The mixed-integer program in which these choices are made, up to a ``gap`` [currency]. ``start`` (C,) is a solution to begin with."""
+    solver = _solver()
+    solver.setOptionValue("mip_feasibility_tolerance", _TOLERANCE)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_abs_gap", gap * scale.cost)
+    extra = rows_of(choices)
+    _load(solver, program, scale, extra)
+    if start is not None:
+        sides = np.concatenate([choice.nearer_side(start) for choice in choices]).astype(np.float64)
+        values = np.concatenate([start * scale.column, sides])
+        solver.setSolution(len(values), np.arange(len(values), dtype=np.int32), values)
+    end = _run(solver, remaining_s)
+    if end is End.INFEASIBLE:
+        return Answer(end)
+    info = solver.getInfo()
+    bound = info.mip_dual_bound / scale.cost
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return Answer(end, bound=bound)
+    x = np.asarray(solver.getSolution().col_value)
+    count = len(program.cost)
+    return Answer(end, x[:count] / scale.column, info.objective_function_value / scale.cost, bound, x[count:])
+
+
+def _solver() -> highspy.Highs:
+    solver = highspy.Highs()
+    for name, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("primal_feasibility_tolerance", _TOLERANCE),
+        ("dual_feasibility_tolerance", _TOLERANCE),
+    ):
+        solver.setOptionValue(name, value)
+    return solver
+
+
+def _load(solver: highspy.Highs, program: Program, scale: Scale, extra: ChoiceRows | None) -> None:
+    """Pass a program, with binary columns and their rows behind its own."""
+    cost, lower, upper = (
+        program.cost * (scale.cost / scale.column),
+        program.lower * scale.column,
+        program.upper * scale.column,
+    )
+    row_lower, row_upper = program.row_lower * scale.column, program.row_upper * scale.column
+    start, index, value = program.matrix.start, program.matrix.index, program.matrix.value
+    kinds = np.zeros(len(cost), dtype=np.int32)
+    if extra is not None:
+        more = np.ones(extra.binary_count)
+        pairs = np.stack([extra.column, len(cost) + extra.binary], axis=1).ravel()
+        values = np.stack([np.ones(len(extra.width)), -extra.width * scale.column], axis=1).ravel()
+        start = np.concatenate([start, start[-1] + 2 * np.arange(1, len(extra.width) + 1)]).astype(np.int32)
+        index, value = np.concatenate([index, pairs]).astype(np.int32), np.concatenate([value, values])
+        row_lower = np.concatenate([row_lower, extra.lower * scale.column])
+        row_upper = np.concatenate([row_upper, extra.upper * scale.column])
+        cost, lower, upper = (np.concatenate(pair) for pair in ((cost, 0.0 * more), (lower, 0.0 * more), (upper, more)))
+        kinds = np.concatenate([kinds, more]).astype(np.int32)
+    solver.passModel(
+        len(cost),
+        len(row_lower),
+        len(value),
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMinimize),
+        0.0,
+        cost,
+        lower,
+        upper,
+        row_lower,
+        row_upper,
+        start,
+        index,
+        value,
+        kinds,
+    )
+
+
+def _run(solver: highspy.Highs, remaining_s: float) -> End:
+    if remaining_s <= 0.0:
+        return End.TIME
+    # The solver's clock goes on from run to run.
+    solver.setOptionValue("time_limit", solver.getRunTime() + remaining_s)
+    solver.run()
+    status = solver.getModelStatus()
+    if status not in _ENDS:
+        solver.setOptionValue("presolve", "off")
+        solver.clearSolver()
+        solver.run()
+        status = solver.getModelStatus()
+    if status not in _ENDS:
+        raise SolverFailed(f"the solver ended with {solver.modelStatusToString(status)}")
+    return _ENDS[status]
+
+
+_ENDS = {
+    _Status.kOptimal: End.OPTIMAL,
+    _Status.kModelEmpty: End.OPTIMAL,
+    _Status.kInfeasible: End.INFEASIBLE,
+    _Status.kUnboundedOrInfeasible: End.INFEASIBLE,  # nothing is unbounded: all powers are finite
+    _Status.kTimeLimit: End.TIME,
+}
+
+
+def until(time_limit_s: float) -> Callable[[], float]:
+    """How much of a time limit that begins now is left."""
+    end = time.monotonic() + time_limit_s
+    return lambda: end - time.monotonic()

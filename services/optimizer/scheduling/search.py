@@ -1,0 +1,122 @@
+"""The search for the best solution of a program with breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from services.optimizer.scheduling.choices import Choice
+from services.optimizer.scheduling.engine import Answer, End, Relaxation, Scale, solve_with_choices
+from services.optimizer.scheduling.pieces import BoolArray
+from services.optimizer.scheduling.problem import FloatArray, IntArray
+from services.optimizer.scheduling.program import Program
+
+SAME = 1e-10  # relative difference of two costs that are one
+_FEW = 10  # times that breaks are held to a side before all are
+_PARTIAL = 2  # mixed-integer programs with some of the breaks before one with all
+Masks = list[BoolArray]  # for every break of the program the steps (N,)
+
+
+class Search:
+    """Solves one program. ``cost_of`` answers what a solution costs in all, of which gaps are relative to."""
+
+    def __init__(
+        self, program: Program, remaining_s: Callable[[], float], gap: float, cost_of: Callable[[FloatArray], float]
+    ) -> None:
+        self._program, self._remaining_s, self._gap, self._cost_of = program, remaining_s, gap, cost_of
+        self._scale = Scale.of(program)
+        self._relaxation = Relaxation(program, self._scale, remaining_s)
+
+    def best(self) -> Answer:
+        """The best solution with its bound; ``end`` is TIME if time ran out before the gap was closed."""
+        relaxed = self._relaxation.solve()
+        if relaxed.x is None or not _any(self._ignored(relaxed.x)):
+            return relaxed
+        best, chosen = self._repaired(relaxed.x)
+        best = replace(best, bound=relaxed.cost)
+        if self._is_close(best):
+            return best
+        chosen = [
+            mask | (each.is_open & each.is_costly) for mask, (_, each) in zip(chosen, self._program.breaks, strict=True)
+        ]
+        for attempt in range(_PARTIAL + 1):
+            if attempt == _PARTIAL:
+                chosen = [each.is_open for _, each in self._program.breaks]
+            best, touched = self._improved(best, chosen)
+            if best.end is not End.OPTIMAL or self._is_close(best) or not _any(touched):
+                break
+            chosen = [mask | more for mask, more in zip(chosen, touched, strict=True)]
+        return best
+
+    def _improved(self, best: Answer, chosen: Masks) -> tuple[Answer, Masks]:
+        """The better of the best and the mixed-integer program's solution, and which breaks that one would have ignored."""
+        choices = self._choices(chosen)
+        absolute = max(self._gap, SAME) * (0.0 if best.x is None else abs(self._cost_of(best.x)))
+        found = solve_with_choices(self._program, self._scale, choices, best.x, self._remaining_s(), absolute)
+        none = [np.zeros_like(mask) for mask in chosen]
+        if found.end is End.INFEASIBLE:
+            return found, none
+        bound = max(best.bound, found.bound)
+        if found.x is None or found.is_right is None:
+            return replace(best, bound=bound, end=End.TIME), none
+        sides = np.split(found.is_right > 0.5, np.cumsum([len(choice.steps) for choice in choices])[:-1])
+        held = [choice.bounds_of(side) for choice, side in zip(choices, sides, strict=True)]
+        polished, touched = self._repaired(found.x, held)
+        if polished.x is not None and polished.cost < best.cost:
+            best = polished
+        return replace(best, bound=min(bound, best.cost), end=found.end), touched
+
+    def _repaired(self, x: FloatArray, held: list[tuple[IntArray, FloatArray]] | None = None) -> tuple[Answer, Masks]:
+        """A solution that ignores no break: those ignored are held to the nearer side until none is. And which these were.
+
+        With ``held`` columns, solving begins with these where they are.
+        """
+        held = list(held or ())
+        touched = [np.zeros_like(each.is_open) for _, each in self._program.breaks]
+        answer = Answer(End.OPTIMAL, x)
+        if held:
+            self._relaxation.hold(*_joined(held))
+            answer = self._relaxation.solve()
+        for attempt in range(_FEW + 1):
+            if answer.x is None:
+                break
+            ignored = self._ignored(answer.x)
+            if not _any(ignored):
+                break
+            if attempt == _FEW:
+                ignored = [each.is_open & ~mask for mask, (_, each) in zip(touched, self._program.breaks, strict=True)]
+            touched = [mask | more for mask, more in zip(touched, ignored, strict=True)]
+            held += [choice.bounds_of(choice.nearer_side(answer.x)) for choice in self._choices(ignored)]
+            self._relaxation.hold(*_joined(held))
+            answer = self._relaxation.solve()
+        columns, _ = _joined(held)
+        self._relaxation.release(columns, self._program.lower[columns], self._program.upper[columns])
+        return answer, touched
+
+    def _ignored(self, x: FloatArray) -> Masks:
+        masks = []
+        for placed, each in self._program.breaks:
+            choice = Choice(placed, each, np.flatnonzero(each.is_open))
+            mask = np.zeros_like(each.is_open)
+            mask[choice.steps] = choice.is_ignored(x)
+            masks.append(mask)
+        return masks
+
+    def _choices(self, masks: Masks) -> list[Choice]:
+        pairs = zip(self._program.breaks, masks, strict=True)
+        return [Choice(placed, each, np.flatnonzero(mask)) for (placed, each), mask in pairs if mask.any()]
+
+    def _is_close(self, best: Answer) -> bool:
+        if best.x is None:
+            return False
+        return best.cost - best.bound <= max(self._gap, SAME) * abs(self._cost_of(best.x))
+
+
+def _any(masks: Masks) -> bool:
+    return any(bool(mask.any()) for mask in masks)
+
+
+def _joined(held: list[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
+    return np.concatenate([columns for columns, _ in held]), np.concatenate([values for _, values in held])
