@@ -1,0 +1,75 @@
+"""The one call for a child process: from a collected configuration and the series that were read to schedules and their costs.
+
+Whoever calls it first asks ``building.needed_series.needs_of`` for the window and for the series to read. Request and outcome are
+plain values that can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.optimizer.scheduling.building.input_series import InputSeries, SeriesKey
+from services.optimizer.scheduling.building.window import Window
+from services.optimizer.scheduling.results.outputs import SensorOutput
+from services.optimizer.scheduling.results.wishes import WishItem
+from shared.flexibility.collection import Collected
+from shared.flexibility.facts import Assets, Sensors
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a schedule is made from.
+
+    ``window`` and ``warnings`` are those of ``needs_of``; ``inputs`` has what was found for each needed key (a key without any
+    event may be left out). ``sensors`` and ``assets`` hold all that the configuration refers to: every sensor and asset named in
+    it, and the ancestors of the asset.
+    """
+
+    collected: Collected
+    window: Window
+    sensors: Sensors
+    assets: Assets
+    inputs: Mapping[SeriesKey, InputSeries]
+    is_sensor_trigger: bool = False
+    warnings: tuple[str, ...] = ()
+    time_limit_s: float = 60.0
+    mip_gap: float = 0.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A schedule.
+
+    Outputs are one for each sensor at most; ``resolved`` and ``unresolved`` are the job result's lists as JSON. Costs are in
+    ``currency`` by the commitments' names. ``is_proven`` is False where time ran out before the best schedule was proven.
+    """
+
+    outputs: tuple[SensorOutput, ...]
+    resolved: tuple[WishItem, ...]
+    unresolved: tuple[WishItem, ...]
+    commitment_costs: Mapping[str, float]
+    currency: str
+    gap: float
+    is_proven: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def num_beliefs(self) -> int:
+        """How many values are to be stored."""
+        return sum(len(output.values) for output in self.outputs)
+
+
+@dataclass(frozen=True)
+class PlanFailed:
+    """No schedule. The API says "Scheduling job failed with <error_type>: <message>"; ``detail`` is for whoever looks closer."""
+
+    error_type: str
+    message: str
+    detail: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def plan(request: PlanRequest) -> Planned | PlanFailed:
+    """The least-cost schedule of all devices, or why there is none. What is wrong with the input never raises; bugs do."""
+    raise NotImplementedError
