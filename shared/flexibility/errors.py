@@ -51,6 +51,10 @@ class Problems:
         if isinstance(texts, list) and text not in texts:
             texts.append(text)
 
+    def add_here(self, text: str) -> None:
+        """Notes a problem of several fields of this object together."""
+        self.at(SCHEMA).add(text)
+
     @property
     def tree(self) -> ErrorTree:
         """All that was noted, from the top."""
