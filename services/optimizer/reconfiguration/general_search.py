@@ -19,7 +19,10 @@ from services.optimizer.reconfiguration.topology import loop_through, merge_prov
 
 KICKS_BEFORE_NEW_START = 50
 EXCHANGES_PER_KICK = 3
-MOST_REMEMBERED = 20_000
+REMEMBERED_BYTES = 64 * 2**20
+ENTRY_BYTES = (
+    700  # the worth of a period's configuration and its place, as measured; the configuration takes a bit per line
+)
 # What an exact evaluation takes, in buses that the compiled search sweeps: a part that does not depend on the size, the
 # rounds of the power flow, and for each pair of buses the fault above one that may hit the other.
 APPRAISAL_COSTS, ROUNDS, PAIR_COSTS = 500, 10, 0.02
@@ -28,8 +31,10 @@ APPRAISAL_COSTS, ROUNDS, PAIR_COSTS = 500, 10, 0.02
 class GeneralSearch:
     """A search from one radial solution, a bounded piece of work at a time."""
 
-    def __init__(self, problem: ReconfigurationProblem, is_open: BoolArray, seed: int) -> None:
-        """``is_open`` (T, m) must be strictly radial in every period."""
+    def __init__(
+        self, problem: ReconfigurationProblem, is_open: BoolArray, seed: int, *, room_bytes: int = REMEMBERED_BYTES
+    ) -> None:
+        """``is_open`` (T, m) must be strictly radial in every period; ``room_bytes`` are for what was evaluated before."""
         self._problem = problem
         self._appraiser = Appraiser(problem)
         self._random = np.random.default_rng(seed)
@@ -39,6 +44,7 @@ class GeneralSearch:
         pairs = buses**2 if problem.interruptions is not None else 0
         self._appraisal_cost = APPRAISAL_COSTS + periods * (ROUNDS * buses + PAIR_COSTS * pairs)
         self._memory: dict[tuple[int, bytes], PeriodWorth] = {}
+        self._most_remembered = room_bytes // (ENTRY_BYTES + is_open.shape[1] // 8)
         self.has_descended = False
         self.restarts = 0
         self.trials = 0
@@ -160,11 +166,11 @@ class GeneralSearch:
     def _appraise(self, is_open: BoolArray) -> Appraisal:
         """The worth of a solution; that of a period is remembered, as most of a candidate is like the solution before."""
         self.trials += 1
-        if len(self._memory) > MOST_REMEMBERED:
+        if len(self._memory) + len(is_open) > self._most_remembered:
             self._memory.clear()
         worths = []
         for t, configuration in enumerate(is_open):
-            key = (t, configuration.tobytes())
+            key = (t, np.packbits(configuration).tobytes())
             if key not in self._memory:
                 self._memory[key] = self._appraiser.appraise_period(t, configuration)
             worths.append(self._memory[key])

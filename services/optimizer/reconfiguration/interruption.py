@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.arrays import bools, fixed, floats, ints
 from services.optimizer.reconfiguration.kernels.faults import add_fault_costs
@@ -105,17 +106,25 @@ def fault_data(
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Which buses a fault leaves dark until it is repaired: a bit for each, as ten thousands of lines have as many buses."""
+
+    row_of_line: IntArray  # (m,) -1 for lines that cannot fault
+    bits: NDArray[np.uint8]  # (R, n / 8 rounded up) of bus k bit k % 8 of byte k // 8
+
+
+@dataclass(frozen=True)
 class Interruptions:
     """Interruption costs of a network under given demands; keeps what it has computed once, as long as there is room."""
 
     data: FaultData
-    waits_for_repair: BoolArray  # (m, n) buses that a fault of the line leaves dark until it is repaired
+    waiting: Waiting
     p_w: FloatArray  # (T, n)
     hours: FloatArray  # (T,)
-    room_bytes: int = (
-        256 * 2**20
-    )  # of the prices that are kept; those of a period may be as large as the network squared
-    _prices: dict[tuple[int, bool], FloatArray] = field(default_factory=dict)
+    # Of prices: half of it for those that are kept, half for those at work. Those of one period may be as large as the
+    # network squared.
+    room_bytes: int = 256 * 2**20
+    _prices: dict[tuple[int, int, bool], FloatArray] = field(default_factory=dict)
 
     def cost(
         self, period: int, order: IntArray, upstream_line: IntArray, upstream_bus: IntArray, *, with_later: bool = True
@@ -130,34 +139,44 @@ class Interruptions:
         """
         cost: FloatArray = np.zeros(self.p_w.shape[1])
         lengths = self._lengths
-        add_fault_costs(
-            order,
-            upstream_line,
-            upstream_bus,
-            self.data.is_breaker,
-            self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR,
-            self.waits_for_repair,
-            self._prices_in(period, with_later=with_later),
-            lengths.sectioned,
-            lengths.repaired,
-            cost,
-        )
+        for first in range(0, lengths.hours.size, self._at_once):
+            add_fault_costs(
+                order,
+                upstream_line,
+                upstream_bus,
+                self.data.is_breaker,
+                self.data.faults_per_year * self.hours[period] / 24.0 / DAYS_A_YEAR,
+                self.waiting.row_of_line,
+                self.waiting.bits,
+                self._prices_from(first, period, with_later=with_later),
+                first,
+                lengths.sectioned,
+                lengths.repaired,
+                cost,
+            )
         return cost
 
-    def _prices_in(self, period: int, *, with_later: bool) -> FloatArray:
-        """(D, n) cost [NOK] of one interruption of each length that begins at any moment of a period."""
-        key = (period, with_later)
-        if key not in self._prices:
-            lengths = self._lengths
-            prices: FloatArray = lengths.rate_per_w * self.p_w[period]
-            if with_later:
-                for k, hours in enumerate(lengths.hours.tolist()):
-                    if hours > 0.0:
-                        prices[k] = lengths.rate_per_w[k] * average_power(self.p_w, self.hours, period, hours)
-            while self._prices and (len(self._prices) + 1) * prices.nbytes > self.room_bytes:
-                self._prices.pop(next(iter(self._prices)))  # all are of one size; the oldest goes
+    @property
+    def _at_once(self) -> int:
+        """How many lengths of interruptions are worked on at a time: prices and rates take a quarter of the room each."""
+        return max(1, self.room_bytes // 4 // int(self.p_w[0].nbytes))
+
+    def _prices_from(self, first: int, period: int, *, with_later: bool) -> FloatArray:
+        """(d, n) cost [NOK] of one interruption, of each length from a first on, that begins at any moment of a period."""
+        key = (period, first, with_later)
+        if key in self._prices:
+            return self._prices[key]
+        these = slice(first, first + self._at_once)
+        rates = self._lengths.rates[these] @ (self.data.category_fractions.T / W_PER_KW)
+        prices: FloatArray = rates * self.p_w[period]
+        if with_later:
+            for k, hours in enumerate(self._lengths.hours[these].tolist()):
+                if hours > 0.0:
+                    prices[k] = rates[k] * average_power(self.p_w, self.hours, period, hours)
+        # Periods are asked for in turn: to make room would take from each what it is about to need.
+        if sum(kept.nbytes for kept in self._prices.values()) + prices.nbytes <= self.room_bytes // 2:
             self._prices[key] = prices
-        return self._prices[key]
+        return prices
 
     @cached_property
     def _lengths(self) -> _Lengths:
@@ -174,7 +193,7 @@ class Interruptions:
             ]
         )
         sectioned, repaired = places.reshape(2, -1)
-        return _Lengths(hours, rates @ self.data.category_fractions.T / W_PER_KW, ints(sectioned), ints(repaired))
+        return _Lengths(hours, rates, ints(sectioned), ints(repaired))
 
 
 @dataclass(frozen=True)
@@ -182,7 +201,7 @@ class _Lengths:
     """The D different lengths of interruptions, ascending."""
 
     hours: FloatArray  # (D,)
-    rate_per_w: FloatArray  # (D, n) [NOK/W] by the categories of each bus; 0 for a length of 0
+    rates: FloatArray  # (D, 6) [NOK/kW] in the order of CATEGORIES; 0 for a length of 0
     sectioned: IntArray  # (m,) which of them a fault of the line takes until the sectioning
     repaired: IntArray  # (m,) and until the repair
 

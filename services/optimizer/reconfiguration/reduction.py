@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.arrays import Scalar, bools, complexes, fixed, floats, ints
-from services.optimizer.reconfiguration.interruption import FaultData, Interruptions, fault_data
+from services.optimizer.reconfiguration.interruption import FaultData, Interruptions, Waiting, fault_data
 from services.optimizer.reconfiguration.isolation import waiting_for_repair
 from services.optimizer.reconfiguration.merging import Composite, Dangling, Merger, Middle, Part, shortest_path, unfold
 from services.optimizer.reconfiguration.network import (
@@ -65,8 +65,8 @@ class Reduction:
         return self.network.part_line[self.network.part_start[:-1]]
 
     @cached_property
-    def waits_for_repair(self) -> BoolArray:
-        """(m, n) buses that a fault of the line leaves dark until it is repaired; depends on the network alone."""
+    def waiting(self) -> Waiting:
+        """The buses that a fault of each line leaves dark until it is repaired; depends on the network alone."""
         can_fault = np.zeros(self.network.source.size) if self.faults is None else self.faults.faults_per_year
         return waiting_for_repair(self.network, can_fault > 0.0)
 
@@ -120,7 +120,7 @@ def interruptions_of(reduction: Reduction, demands: Demands) -> Interruptions | 
     if reduction.faults is None:
         return None
     p_w, _ = reduce_demands(reduction, demands)
-    return Interruptions(reduction.faults, reduction.waits_for_repair, p_w, floats(demands.hours))
+    return Interruptions(reduction.faults, reduction.waiting, p_w, floats(demands.hours))
 
 
 def reduce_configuration(reduction: Reduction, is_open: BoolArray) -> BoolArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.optimizer.reconfiguration.kernels.jit import compiled
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray, IntArray
@@ -15,22 +16,24 @@ def add_fault_costs(
     upstream_bus: IntArray,
     is_breaker: BoolArray,
     expected: FloatArray,
-    waits: BoolArray,
+    waiting_row: IntArray,
+    waiting_bits: NDArray[np.uint8],
     price: FloatArray,
+    first: int,
     sectioned: IntArray,
     repaired: IntArray,
     cost: FloatArray,
 ) -> None:
-    """Add the expected cost of all faults to that of each bus.
+    """Add the expected cost of all faults to that of each bus, as far as the lengths of interruptions are among some.
 
     Args:
         order: supplied buses, each before those that it supplies; no cycles.
         upstream_line, upstream_bus: (n,) negative at providers.
         is_breaker: (m,)
         expected: (m,) number of faults.
-        waits: (m, n) buses that a fault of the line leaves dark until it is repaired.
-        price: (D, n) of an interruption, by how long it lasts.
-        sectioned, repaired: (m,) the entry of ``price`` for an interruption until the sectioning or the repair.
+        waiting_row: (m,), waiting_bits: (R, n / 8) buses that a fault of the line leaves dark until it is repaired, as bits.
+        price: (d, n) of an interruption, by which length it has, counted from ``first``.
+        sectioned, repaired: (m,) the length of an interruption until the sectioning or the repair.
         cost: (n,) in and out.
     """
     head, place, size, at = _lay_out(order, upstream_line, upstream_bus, is_breaker)
@@ -40,11 +43,17 @@ def add_fault_costs(
         line = upstream_line[bus]
         if expected[line] == 0.0:
             continue
+        short, long = sectioned[line] - first, repaired[line] - first
+        if not (0 <= short < price.shape[0] or 0 <= long < price.shape[0]):
+            continue
+        row = waiting_row[line]
         # The line hangs below whatever protects its upstream end.
         protected = head[upstream_bus[bus]]
         for k in range(place[protected], place[protected] + size[protected]):
             hit = at[k]
-            cost[hit] += expected[line] * price[repaired[line] if waits[line, hit] else sectioned[line], hit]
+            length = long if waiting_bits[row, hit >> 3] >> (hit & 7) & 1 else short
+            if 0 <= length < price.shape[0]:
+                cost[hit] += expected[line] * price[length, hit]
 
 
 @compiled

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from services.optimizer.reconfiguration.evaluation import Evaluation, evaluate
-from services.optimizer.reconfiguration.interruption import average_power, cost_rate
-from services.optimizer.reconfiguration.network import ConsumerCategory
+from services.optimizer.reconfiguration.interruption import Interruptions, average_power, cost_rate
+from services.optimizer.reconfiguration.network import ConsumerCategory, FloatArray, IntArray
 from services.optimizer.reconfiguration.problem import INTERRUPTION, TOTAL_LOSS
 from services.optimizer.reconfiguration.protection import Unprotected, check_protection
 from services.optimizer.reconfiguration.reduction import interruptions_of, reduce_configuration, reduce_network
@@ -137,21 +137,60 @@ def test_an_outage_may_last_over_several_short_periods() -> None:
     )
 
 
-def test_costs_of_many_periods_need_little_memory() -> None:
-    lines = " | ".join(f"B{k} f=1 sect={600 + k} rep={60 * k} | C{k} 1000W is=household" for k in range(80))
-    one = case(f"G 10000V | S sw brk | M | {lines}", factors=[1.0 + k % 3 for k in range(30)])
+def many_lengths(lines: int, periods: int) -> tuple[Interruptions, tuple[IntArray, IntArray, IntArray]]:
+    """Faults each of which lasts as long as no other, and who is supplied over what."""
+    stretches = " | ".join(f"B{k} sw f=1 sect={600 + k} rep={60 * k} | C{k} 1000W is=household" for k in range(lines))
+    one = case(f"G 10000V | S sw brk | M | {stretches}", factors=[1.0 + k % 3 for k in range(periods)])
     reduction = reduce_network(one.grid)
-    everything = interruptions_of(reduction, one.demands)
-    assert everything is not None
-    bounded = replace(everything, room_bytes=2**18, _prices={})
+    interruptions = interruptions_of(reduction, one.demands)
+    assert interruptions is not None
     trees = grow_trees(reduction.network, reduce_configuration(reduction, one.is_open))
-    above = (trees.supplied_order, trees.upstream_line, trees.upstream_bus)
+    return interruptions, (trees.supplied_order, trees.upstream_line, trees.upstream_bus)
+
+
+def test_costs_of_many_periods_need_little_memory() -> None:
+    everything, above = many_lengths(80, periods=30)
+    bounded = replace(everything, room_bytes=2**19, _prices={})
     tracemalloc.start()
     costs = np.array([bounded.cost(t, *above) for t in range(30)])
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 2**20  # all periods together have 3 MB
     assert (costs == [everything.cost(t, *above) for t in range(30)]).all()
+
+
+def test_prices_that_are_kept_are_there_when_the_periods_come_again() -> None:
+    everything, above = many_lengths(80, periods=30)
+    prices: dict[tuple[int, int, bool], FloatArray] = {}
+    bounded = replace(everything, room_bytes=2**20, _prices=prices)
+    seen = []
+    for _ in range(2):
+        for t in range(30):
+            bounded.cost(t, *above)
+        seen.append({id(array) for array in prices.values()})
+    assert len(seen[0]) >= 4
+    assert seen[0] == seen[1]
+
+
+def test_costs_of_one_period_keep_to_the_room_too() -> None:
+    everything, above = many_lengths(400, periods=1)
+    everything.cost(0, *above)
+    bounded = replace(everything, room_bytes=2**19, _prices={})
+    tracemalloc.start()
+    costs = bounded.cost(0, *above)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * 2**19  # the prices of all 800 lengths at 401 buses are 2.6 MB, and so are their rates
+    assert costs == pytest.approx(everything.cost(0, *above), rel=1e-12)
+
+
+def test_who_waits_for_a_repair_is_a_bit_for_each_line_and_bus() -> None:
+    everything, _ = many_lengths(400, periods=1)
+    waiting = everything.waiting
+    assert waiting.bits.nbytes == 400 * (402 + 6) / 8
+    # A fault in the k-th of a row of switches leaves what lies behind it dark, and the bus before it, whose switches are open.
+    dark = np.unpackbits(waiting.bits, axis=1, bitorder="little")[waiting.row_of_line[waiting.row_of_line >= 0]]
+    assert sorted(dark.sum(axis=1).tolist()) == list(range(2, 402))
 
 
 def test_a_dark_consumer_costs_nothing_and_cycles_make_it_all_zero() -> None:
