@@ -15,6 +15,7 @@ from services.gateway.dialects.administration.service import Administration
 from services.gateway.dialects.compute_jobs.dialect import compute_jobs_dialect
 from services.gateway.dialects.compute_jobs.service import ComputeJobs
 from services.gateway.dialects.flexibility.dialect import flexibility_dialects
+from services.gateway.dialects.flexibility.job_watch import JobWatch
 from services.gateway.dialects.line_telemetry.access_tokens import build_access_tokens
 from services.gateway.dialects.line_telemetry.dialect import line_telemetry_dialects
 from services.gateway.dialects.reconfiguration.dialect import reconfiguration_dialect
@@ -82,6 +83,7 @@ class Gateway:
         quotas = Quotas(NAMED_QUOTAS[settings.pgo_default_quotas], settings.pgo_quotas_file)
         self.session_expiry = SessionExpiry(process.database, quotas, every_s=settings.pgo_sweep_interval_s)
         self._solution_watch = SolutionWatch(process.database, process.bus)
+        self._job_watch = JobWatch(process.database, process.bus)
         self._budget = SpoolBudget(SPOOLED_DOCUMENTS * settings.max_document_bytes)
         self._reconfiguration = Reconfiguration(
             database=process.database,
@@ -112,6 +114,7 @@ class Gateway:
         await self._access_tokens.start()
         auth.start()
         await self._solution_watch.start()
+        await self._job_watch.start()
         self.hub.start()
         self.port = await self._server.start(settings.host, settings.port, tls=self._tls)
         self.housekeeping.start()
@@ -128,6 +131,7 @@ class Gateway:
             await self._server.stop(within_s=(1 - HUB_STOPS_WITHIN) * within_s)
         await asyncio.gather(
             self._solution_watch.stop(),
+            self._job_watch.stop(),
             self.housekeeping.stop(),
             self.session_expiry.stop(),
             self.auth.stop(),
@@ -169,7 +173,9 @@ class Gateway:
             handling_deadline_s=longest_wait_s + HANDLING_MARGIN_S,
             courtesy=(lambda _: {}) if open_mode is None else open_mode.courtesy,
         )
-        bounds = Bounds(settings.max_json_body_bytes, settings.max_document_bytes)
+        bounds = Bounds(
+            settings.max_json_body_bytes, settings.max_document_bytes, settings.flexibility_max_data_bytes
+        )
         return HttpServer(dispatcher, self._budget, bounds, trusted_proxies=settings.trusted_proxies)
 
     def _compute_jobs(self) -> Dialect:
@@ -184,9 +190,7 @@ class Gateway:
 
     def _flexibility(self) -> tuple[Dialect, Dialect]:
         document = openapi_json("flexibility").encode()
-        return flexibility_dialects(
-            self._process.database, self._process.health, self.auth, document, docs_page("Flexibility")
-        )
+        return flexibility_dialects(self._process, self.auth, self._job_watch, document, docs_page("Flexibility"))
 
     def _administration(self) -> Dialect:
         app = Administration(

@@ -32,13 +32,14 @@ UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
 
 @dataclass(frozen=True, slots=True)
 class IncomingBody:
-    """The body of a request, not yet read, and the bounds within which it may be."""
+    """The body of a request, not yet read, and the bounds within which it may be: JSON, documents, and JSON full of measured values."""
 
     headers: Mapping[str, str]
     stream: StreamReader
     budget: SpoolBudget
     max_json_bytes: int
     max_document_bytes: int
+    max_data_bytes: int = 1 << 20
 
     @property
     def media_type(self) -> str:

@@ -46,6 +46,7 @@ class Bounds:
 
     max_json_bytes: int
     max_document_bytes: int
+    max_data_bytes: int = 1 << 20
     max_in_flight: int = 512
 
 
@@ -184,6 +185,7 @@ class HttpServer:
             self._budget,
             self._bounds.max_json_bytes,
             self._bounds.max_document_bytes,
+            self._bounds.max_data_bytes,
         )
         host, address, is_secure = self._origin(request)
         invite = partial(_invite_body, request)

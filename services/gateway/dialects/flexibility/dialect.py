@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from services.gateway.auth.auth import Auth
 from services.gateway.dialects.flexibility.errors import reply_to_error
+from services.gateway.dialects.flexibility.job_watch import JobWatch
 from services.gateway.dialects.flexibility.routes import ENTRANCE_ROUTES, V3_ROUTES
-from services.gateway.dialects.flexibility.service import Flexibility
+from services.gateway.dialects.flexibility.service import Flexibility, Waits
 from services.gateway.dialects.flexibility.sunset import SUNSET_ROUTES
+from services.gateway.dialects.flexibility.trigger_limits import TriggerLimits
 from services.gateway.dialects.flexibility.wire import HEADERS, V3_HEADERS, V3_ROOT
 from services.gateway.http.call import Reply
 from services.gateway.http.routes import Dialect
-from shared.db.unit_of_work import Database
-from shared.observability.health import Health
+from shared.process import Process
 
 NAME = SCOPE = "flexibility"
 
 
 def flexibility_dialects(
-    database: Database, health: Health, auth: Auth, openapi_json: bytes, docs_page: Reply
+    process: Process, auth: Auth, watch: JobWatch, openapi_json: bytes, docs_page: Reply
 ) -> tuple[Dialect, Dialect]:
     """Version 3.0, and what lies before and beside it. Paths below ``/api`` that no other API claims are this one's."""
+    settings = process.settings
     app = Flexibility(
-        database=database,
+        database=process.database,
         sign_in=auth.sign_in,
-        health=health,
+        health=process.health,
+        clock=process.clock,
+        watch=watch,
+        trigger_limits=TriggerLimits(
+            auth.limiter,
+            settings.flexibility_triggers_per_5_minutes,
+            settings.flexibility_triggers_counted_by,
+            {plan: triggers for plan, (_, triggers) in settings.flexibility_plans.items()},
+        ),
+        waits=Waits.of(settings),
         forget_credentials=auth.verifier.forget,
         openapi_json=openapi_json,
         docs_page=docs_page,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 from services.gateway.dialects.flexibility.moments import floored
 from services.gateway.dialects.flexibility.validation import WHOLE, invalid_field
@@ -85,7 +86,7 @@ def _check_fits(step_s: Fraction, resolution_s: int) -> None:
 
 
 def _packed(values: object) -> tuple[int, bytes]:
-    listed = values if isinstance(values, list) else [values]
+    listed: list[Any] = values if isinstance(values, list) else [values]  # Any: whatever JSON holds, until it is looked at
     if not listed:
         raise invalid_field(DATA, "values", "There must be at least one value.")
     if len(listed) > MOST_VALUES:

@@ -74,7 +74,7 @@ class ModelBody(Generic[M]):
         Raises:
             NotJson, BodyTooLarge: as their names say. Invalid: it is JSON, but not of the model.
         """
-        if not _is_labelled_as_json(incoming):
+        if not is_labelled_as_json(incoming):
             raise NotJson("The body of the request must be JSON (Content-Type: application/json).")
         body = await _read_json(incoming)
         try:
@@ -118,7 +118,7 @@ class ParametersInBody:
         Raises:
             NotJson, BodyTooLarge: as their names say. Invalid: it is JSON, but no object.
         """
-        if not _is_labelled_as_json(incoming):
+        if not is_labelled_as_json(incoming):
             return {}
         body = await _read_json(incoming)
         if not body.strip():
@@ -162,7 +162,8 @@ def _by_present_name(given: Mapping[str, object]) -> Given:
     return {**renamed, **{name: value for name, value in given.items() if name not in PRESENT_NAMES}}
 
 
-def _is_labelled_as_json(incoming: IncomingBody) -> bool:
+def is_labelled_as_json(incoming: IncomingBody) -> bool:
+    """Whether the body says of itself that it is JSON."""
     kind = incoming.media_type
     return kind == CONTENT_TYPE or (kind.startswith("application/") and kind.endswith("+json"))
 

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.gateway.dialects.flexibility.job_watch import JobWatch
+from services.gateway.dialects.flexibility.trigger_limits import TriggerLimits
 from services.gateway.http.call import Reply
+from shared.clock import Clock
 from shared.db.unit_of_work import Database
 from shared.identity.principals import User
 from shared.observability.health import Health
+from shared.settings import Settings
 
 
 class SignIn(Protocol):
@@ -29,6 +33,22 @@ class SignIn(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long clients are kept waiting for what may be done in a moment, and how they hear that it is not."""
+
+    data_s: float
+    job_s: float
+    pending_is_400: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Waits:
+        """As the settings say."""
+        return cls(
+            settings.flexibility_data_wait_s, settings.flexibility_job_wait_s, settings.flexibility_pending_as_400
+        )
+
+
 @dataclass(frozen=True)
 class Flexibility:
     """The adapters of this API's use cases, and its own documentation as it is served.
@@ -39,6 +59,10 @@ class Flexibility:
     database: Database
     sign_in: SignIn
     health: Health
+    clock: Clock
+    watch: JobWatch
+    trigger_limits: TriggerLimits
+    waits: Waits
     forget_credentials: Callable[[], None]
     openapi_json: bytes
     docs_page: Reply

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from services.gateway.auth.auth import Auth
 from services.gateway.dialects.flexibility.dialect import flexibility_dialects
+from services.gateway.dialects.flexibility.job_watch import JobWatch
 from services.gateway.documents import openapi_json
 from services.gateway.web.pages import docs_page
 from shared.db.unit_of_work import EVERY_ACCOUNT
@@ -129,12 +130,15 @@ async def serving_flexibility(database_url: str, **settings: Any) -> AsyncIterat
     async with open_process(given, database_url=database_url, services=["gateway"], ops_port=0) as process:
         auth = make_auth(process.database, settings=given)
         document = openapi_json("flexibility").encode()
-        dialects = flexibility_dialects(process.database, process.health, auth, document, docs_page("Flexibility"))
+        watch = JobWatch(process.database, process.bus)
+        dialects = flexibility_dialects(process, auth, watch, document, docs_page("Flexibility"))
         async with serving_dialects(dialects, max_json_bytes=given.max_json_body_bytes) as client:
             auth.start()
+            await watch.start()
             try:
                 yield Api(process, auth, client)
             finally:
+                await watch.stop()
                 await auth.stop()
 
 
