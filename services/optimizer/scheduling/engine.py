@@ -17,7 +17,9 @@ from services.optimizer.scheduling.program import Program
 
 _TOLERANCE = 1e-9  # of rows, columns and reduced costs, in scaled units
 _POWER = 16.0  # MW: what the largest power is scaled to, about
-_COST = 1024.0  # currency per MW: what the middle one of all costs is scaled to, about
+_COST = 1024.0  # currency per MW: what prices of energy are scaled to, about
+_LOWER = 0.25  # the quantile of prices that is one of energy, where others are of breaches
+_MOST_COST = 1e12  # currency per MW: more than this is too much for the solver's ratio tests
 _Status = highspy.HighsModelStatus
 
 
@@ -53,11 +55,14 @@ class Scale:
 
     @classmethod
     def of(cls, program: Program) -> Scale:
-        """What fits a program."""
+        """What fits a program: by its largest power, and by the lower of the prices of powers, which are those of energy."""
         column = _power_of_two(_POWER / program.largest_power_mw) if program.largest_power_mw > 0.0 else 1.0
-        costs = np.abs(program.cost[program.cost != 0.0])
-        middle = float(np.median(costs)) if len(costs) else 1.0
-        return cls(column, _power_of_two(_COST / middle) * column)
+        costs = np.abs(program.cost)
+        of_flows = costs[: program.flow_columns][costs[: program.flow_columns] > 0.0]
+        if not len(of_flows):
+            return cls(column, column)
+        price = float(np.quantile(of_flows, _LOWER))
+        return cls(column, column * _power_of_two(min(_COST / price, _MOST_COST / float(costs.max()))))
 
 
 def _power_of_two(value: float) -> float:
@@ -75,14 +80,15 @@ class Relaxation:
         _load(self._solver, program, scale, None)
 
     def hold(self, columns: IntArray, values: FloatArray) -> None:
-        """Columns that stay where they are told to."""
-        values = values * self._scale.column
-        self._solver.changeColsBounds(len(columns), columns.astype(np.int32), values, values)
+        """Columns (in order, each once) that stay where they are told to."""
+        self.release(columns, values, values)
 
     def release(self, columns: IntArray, lower: FloatArray, upper: FloatArray) -> None:
-        """Columns that may move again."""
+        """Columns that may move between other bounds."""
         scale = self._scale.column
-        self._solver.changeColsBounds(len(columns), columns.astype(np.int32), lower * scale, upper * scale)
+        status = self._solver.changeColsBounds(len(columns), columns.astype(np.int32), lower * scale, upper * scale)
+        if status != highspy.HighsStatus.kOk:
+            raise SolverFailed("the solver refused bounds")
 
     def solve(self) -> Answer:
         """Of the linear program."""
@@ -157,7 +163,7 @@ def _load(solver: highspy.Highs, program: Program, scale: Scale, extra: ChoiceRo
         row_upper = np.concatenate([row_upper, extra.upper * scale.column])
         cost, lower, upper = (np.concatenate(pair) for pair in ((cost, 0.0 * more), (lower, 0.0 * more), (upper, more)))
         kinds = np.concatenate([kinds, more]).astype(np.int32)
-    solver.passModel(
+    status = solver.passModel(
         len(cost),
         len(row_lower),
         len(value),
@@ -174,6 +180,8 @@ def _load(solver: highspy.Highs, program: Program, scale: Scale, extra: ChoiceRo
         value,
         kinds,
     )
+    if status == highspy.HighsStatus.kError:
+        raise SolverFailed("the solver refused the program")
 
 
 def _run(solver: highspy.Highs, remaining_s: float) -> End:

@@ -57,7 +57,8 @@ class Pieces:
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         """(S, N) each: what the columns move between, 0 where the reference is."""
         zero = np.clip(self.reference, self.low, self.high)
-        return self.low - zero, self.high - zero
+        with np.errstate(invalid="ignore"):  # absent pieces may be at infinity
+            return self.low - zero, self.high - zero
 
 
 def cut(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -15,7 +14,7 @@ from services.optimizer.scheduling.problem import Coupling, Device, FloatArray, 
 from services.optimizer.scheduling.reduction import SLACK, Largest, Quantity, Reduction, Sum, efficiency
 
 Values = FloatArray | float
-_Scalar = TypeVar("_Scalar", bound=np.generic)
+_NONE: FloatArray = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Program:
     powers: tuple[Placed, ...]  # of devices
     levels: tuple[Placed, ...]  # of stocks
     breaks: tuple[tuple[Placed, Break], ...]
+    flow_columns: int  # so many columns come first that are of powers and their sums
 
     @property
     def largest_power_mw(self) -> float:
@@ -82,6 +82,7 @@ def assemble(problem: ScheduleProblem, reduction: Reduction) -> Program:
             _define(each, placed[-1][0], powers, rows)
         else:
             _limit(each, powers, rows)
+    flow_columns = columns.count
     levels = [columns.place(quantity) for quantity in reduction.levels]
     for stock, level in zip(problem.stocks, levels, strict=True):
         _balance(stock, problem, level, powers, rows)
@@ -91,15 +92,15 @@ def assemble(problem: ScheduleProblem, reduction: Reduction) -> Program:
     for coupling in problem.couplings:
         _couple(coupling, powers, rows)
     breaks = tuple((pieces, each) for pieces, _ in placed for each in pieces.pieces.breaks)
-    return Program(*columns.arrays(), *rows.arrays(columns.count), tuple(powers), tuple(levels), breaks)
+    return Program(*columns.arrays(), *rows.arrays(columns.count), tuple(powers), tuple(levels), breaks, flow_columns)
 
 
 @dataclass
 class _Columns:
     count: int = 0
-    cost: list[FloatArray] = field(default_factory=list)
-    lower: list[FloatArray] = field(default_factory=list)
-    upper: list[FloatArray] = field(default_factory=list)
+    cost: list[FloatArray] = field(default_factory=lambda: [_NONE])
+    lower: list[FloatArray] = field(default_factory=lambda: [_NONE])
+    upper: list[FloatArray] = field(default_factory=lambda: [_NONE])
 
     def place(self, quantity: Quantity, *, extra: Values = 0.0, keeps_fixed: bool = True) -> Placed:
         """Columns for a quantity that costs ``extra`` (N,) per unit besides its own prices."""
@@ -118,15 +119,17 @@ class _Columns:
         return first
 
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return _joined(self.cost), _joined(self.lower), _joined(self.upper)
+        return np.concatenate(self.cost), np.concatenate(self.lower), np.concatenate(self.upper)
 
 
 @dataclass
 class _Rows:
     count: int = 0
-    lower: list[FloatArray] = field(default_factory=list)
-    upper: list[FloatArray] = field(default_factory=list)
-    entries: list[tuple[IntArray, IntArray, FloatArray]] = field(default_factory=list)  # rows, columns, values
+    lower: list[FloatArray] = field(default_factory=lambda: [_NONE])
+    upper: list[FloatArray] = field(default_factory=lambda: [_NONE])
+    row: list[IntArray] = field(default_factory=lambda: [np.zeros(0, np.int64)])  # of each entry
+    column: list[IntArray] = field(default_factory=lambda: [np.zeros(0, np.int64)])
+    value: list[FloatArray] = field(default_factory=lambda: [_NONE])
 
     def add(self, lower: FloatArray, upper: FloatArray) -> IntArray:
         rows = np.arange(self.count, self.count + len(lower))
@@ -139,26 +142,22 @@ class _Rows:
         """``factor`` ((N,), (S, N) or one) times the pieces of some steps, into a row for each step."""
         chosen = placed.pieces.is_present[:, steps]
         values = np.broadcast_to(factor, placed.pieces.is_present.shape)[:, steps]
-        self.entries.append(
-            (np.broadcast_to(rows, chosen.shape)[chosen], placed.column[:, steps][chosen], values[chosen])
-        )
+        self._enter(np.broadcast_to(rows, chosen.shape)[chosen], placed.column[:, steps][chosen], values[chosen])
 
     def put_column(self, rows: IntArray, columns: IntArray, value: float) -> None:
         """One column into each row."""
-        self.entries.append((rows, columns, np.full(len(rows), value)))
+        self._enter(rows, columns, np.full(len(rows), value))
+
+    def _enter(self, row: IntArray, column: IntArray, value: FloatArray) -> None:
+        self.row.append(row)
+        self.column.append(column)
+        self.value.append(value)
 
     def arrays(self, column_count: int) -> tuple[Matrix, FloatArray, FloatArray]:
-        row = _joined([rows for rows, _, _ in self.entries])
-        column = _joined([columns for _, columns, _ in self.entries])
-        value = _joined([values for _, _, values in self.entries])
-        matrix = scipy.sparse.csr_array(
-            (value, (row.astype(np.int32), column.astype(np.int32))), (self.count, column_count)
-        )
-        return Matrix(matrix.indptr, matrix.indices, matrix.data), _joined(self.lower), _joined(self.upper)
-
-
-def _joined(parts: list[NDArray[_Scalar]]) -> NDArray[_Scalar]:
-    return np.concatenate(parts)
+        entries = np.concatenate(self.value), (np.concatenate(self.row), np.concatenate(self.column))
+        matrix = scipy.sparse.csr_array(entries, (self.count, column_count))
+        start, index = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
+        return Matrix(start, index, matrix.data), np.concatenate(self.lower), np.concatenate(self.upper)
 
 
 def _slopes_of(sums: list[Sum], device_count: int) -> list[Values]:

@@ -62,8 +62,7 @@ class Quantity:
         """
         low, high = np.maximum(self.lower, lower), np.minimum(self.upper, upper)
         _refuse(name, low > high + SLACK)
-        middle = 0.5 * (low + high)
-        self.lower, self.upper = np.where(low > high, middle, low), np.where(low > high, middle, high)
+        self.lower, self.upper = np.minimum(low, high), high
 
 
 @dataclass(frozen=True)

@@ -119,4 +119,6 @@ def _any(masks: Masks) -> bool:
 
 
 def _joined(held: list[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
-    return np.concatenate([columns for columns, _ in held]), np.concatenate([values for _, values in held])
+    """Each column once, in order, as the solver wants them."""
+    columns, first = np.unique(np.concatenate([columns for columns, _ in held]), return_index=True)
+    return columns, np.concatenate([values for _, values in held])[first]
