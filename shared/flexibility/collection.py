@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
+from shared.flexibility.commitment_scopes import check_scopes
+from shared.flexibility.errors import Problems
+from shared.flexibility.facts import Assets, Sensors
+from shared.flexibility.fallbacks import (
+    fallback_power_capacity,
+    initial_soc_mwh,
+    with_older_attributes,
+)
+from shared.flexibility.fields import NO_LIST, NO_OBJECT
 from shared.flexibility.flex_context import FlexContext
-from shared.flexibility.flex_model import FlexModelEntry
-from shared.flexibility.quantities import SensorReference
+from shared.flexibility.flex_context_reading import read_context
+from shared.flexibility.flex_model import ELECTRICITY, FlexModelEntry
+from shared.flexibility.flex_model_reading import read_entry
+from shared.flexibility.merging import (
+    Document,
+    MergedEntry,
+    merged_context,
+    merged_model,
+    merged_sensor_model,
+    subtree,
+)
+from shared.flexibility.quantities import QuantityKind, SensorReference, VariableQuantity
+from shared.flexibility.quantity_fields import Reading
+from shared.flexibility.references import SensorPath, referenced_sensors
+from shared.flexibility.roles import ReadEntry, Role, check_roles, roles_of
+from shared.flexibility.stocks import Stock, stocks_of
+from shared.flexibility.terms import CommodityTerms, terms_of
 
+__all__ = [
+    "Collected",
+    "CollectedEntry",
+    "InflexibleDevice",
+    "Role",
+    "Stock",
+    "Trigger",
+    "collect",
+    "sensors_to_look_up",
+    "written_sensors",
+]
 
-class Role(Enum):
-    """What an entry of the flex-model describes."""
-
-    GROUP = "group"
-    INFLEXIBLE = "inflexible"
-    DEVICE = "device"
-    STOCK_ONLY = "stock only"
+CONTEXT_SHAPE = "`flex-context` must be an object, or a list of objects."
 
 
 @dataclass(frozen=True)
@@ -33,12 +62,18 @@ class Trigger:
 
 @dataclass(frozen=True)
 class CollectedEntry:
-    """An entry with the asset that it belongs to. ``path`` tells where it came from, for messages."""
+    """An entry with the asset that it belongs to. ``path`` tells where it came from, for messages.
+
+    ``initial_soc_mwh`` counts where the entry gives no starting state of charge at all; None: it has no stock then.
+    ``fallback_power_capacity`` counts where the entry gives no capacity.
+    """
 
     entry: FlexModelEntry
     asset_id: int
     role: Role
     path: str
+    initial_soc_mwh: float | None = None
+    fallback_power_capacity: VariableQuantity | None = None
 
 
 @dataclass(frozen=True)
@@ -55,26 +90,12 @@ class InflexibleDevice:
 
 
 @dataclass(frozen=True)
-class Stock:
-    """One stock and the entries that feed on it (positions in ``Collected.entries``).
-
-    ``described_by`` is the entry whose SoC fields count: the stock-only entry if there is one, else the first device.
-    ``efficiency_from`` is the entry that gives ``storage-efficiency``, if any. ``soc_sensor_id`` is None for a stock that is not
-    shared and has no sensor.
-    """
-
-    described_by: int
-    device_indices: tuple[int, ...]
-    efficiency_from: int | None = None
-    soc_sensor_id: int | None = None
-
-
-@dataclass(frozen=True)
 class Collected:
     """The whole configuration of a schedule.
 
     Devices are numbered as the solver and ``commitment_costs`` number them: flexible ones in the order of entries, then the
-    inflexible ones (of entries, of the top-level context, of each commodity's context).
+    inflexible ones (of entries, of the top-level context, of each commodity's context). ``terms`` has an element for each
+    commodity of a device or of the context, electricity first.
     """
 
     entries: tuple[CollectedEntry, ...]
@@ -82,9 +103,182 @@ class Collected:
     inflexible_devices: tuple[InflexibleDevice, ...]
     stocks: tuple[Stock, ...]
     context: FlexContext
+    terms: tuple[CommodityTerms, ...]
     warnings: tuple[str, ...] = ()
 
     @property
     def devices(self) -> tuple[CollectedEntry, ...]:
         """The flexible devices, in order."""
         return tuple(self.entries[index] for index in self.device_indices)
+
+
+def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
+    """Everything that a schedule has to respect, read and checked.
+
+    Args:
+        assets: the trigger's asset, its ancestors, and all its offspring.
+        sensors: all that the request and the stored parts name, and the trigger's own (``sensors_to_look_up``).
+    Raises:
+        FlexConfigInvalid: with all that is wrong, under ``flex-model`` and ``flex-context``.
+    """
+    problems = Problems()
+    reading = Reading(sensors=sensors)
+    requested = _requested_context(trigger.flex_context, problems)
+    context = read_context(merged_context(trigger.asset_id, assets, requested), problems.at("flex-context"), reading)
+    merged = _merged(trigger, assets, sensors, problems)
+    read = [_read(one, problems, reading) for one in merged]
+    kept, roles = _scheduled(read)
+    check_roles(kept, roles, problems)
+    _check_places(trigger, kept, assets, sensors, problems)
+    if not kept and not problems.tree:
+        problems.at("flex-model").add(f"There is nothing to schedule on asset {trigger.asset_id} and its offspring.")
+    stocks = stocks_of(kept, roles, sensors, problems)
+    warnings = check_scopes(context, [one.entry for one in kept], problems)
+    problems.raise_if_any()
+    known = [role for role in roles if role is not None]
+    return _collected(trigger, sensors, context, kept, known, stocks, warnings)
+
+
+def _collected(
+    trigger: Trigger,
+    sensors: Sensors,
+    context: FlexContext,
+    kept: Sequence[ReadEntry],
+    roles: Sequence[Role],
+    stocks: tuple[Stock, ...],
+    warnings: tuple[str, ...],
+) -> Collected:
+    inflexible = tuple(_inflexible_of_entries(kept)) + tuple(_inflexible_of_context(context))
+    commodities = [one.entry.commodity for one in kept] + [one.commodity for one in inflexible]
+    terms = terms_of(context, commodities)
+    site_capacities = {one.commodity: one.site_power_capacity for one in terms}
+    problems = Problems()
+    entries = tuple(
+        CollectedEntry(
+            entry=one.entry,
+            asset_id=trigger.asset_id if one.asset_id is None else one.asset_id,
+            role=role,
+            path=".".join(one.merged.path),
+            initial_soc_mwh=initial_soc_mwh(one.entry, one.merged.asset),
+            fallback_power_capacity=fallback_power_capacity(one, sensors, problems)
+            or site_capacities.get(one.entry.commodity),
+        )
+        for one, role in zip(kept, roles, strict=True)
+    )
+    problems.raise_if_any()
+    devices = tuple(position for position, role in enumerate(roles) if role is Role.DEVICE)
+    said = (*warnings, *(text for one in terms for text in one.warnings))
+    return Collected(entries, devices, inflexible, stocks, context, terms, said)
+
+
+def sensors_to_look_up(trigger: Trigger, assets: Assets) -> frozenset[int]:
+    """The sensors that ``collect`` has to know: those of the request and those of what is stored on the assets."""
+    named = [sensor_id for _, sensor_id in referenced_sensors(trigger.flex_model, trigger.flex_context)]
+    for asset in assets.values():
+        named += [sensor_id for _, sensor_id in referenced_sensors(asset.flex_model, asset.flex_context)]
+    return frozenset(named if trigger.sensor_id is None else [*named, trigger.sensor_id])
+
+
+def written_sensors(collected: Collected) -> tuple[SensorPath, ...]:
+    """Every sensor that the schedule will be written to, with the path of what names it."""
+    found = []
+    for one in collected.entries:
+        named = {
+            "sensor": one.entry.sensor_id,
+            "consumption": one.entry.consumption_sensor_id,
+            "production": one.entry.production_sensor_id,
+            "state-of-charge": one.entry.soc_sensor_id,
+        }
+        found += [(f"{one.path}.{name}", sensor_id) for name, sensor_id in named.items() if sensor_id is not None]
+    context = collected.context
+    aggregates = [("aggregate-power", context.aggregate_power_sensor_id)]
+    for place in (context.top, *context.commodities):
+        aggregates.append(("aggregate-consumption", place.aggregate_consumption_sensor_id))
+        aggregates.append(("aggregate-production", place.aggregate_production_sensor_id))
+    found += [(f"flex-context.{name}", sensor_id) for name, sensor_id in aggregates if sensor_id is not None]
+    return tuple(found)
+
+
+def _requested_context(raw: object, problems: Problems) -> Document:
+    """The request's context as an object; a list is its commodities."""
+    if raw is None or isinstance(raw, Mapping):
+        return raw or {}
+    if isinstance(raw, list) and all(isinstance(one, Mapping) for one in raw):
+        return {"commodities": raw}
+    problems.at("flex-context").add(CONTEXT_SHAPE)
+    return {}
+
+
+def _merged(trigger: Trigger, assets: Assets, sensors: Sensors, problems: Problems) -> list[MergedEntry]:
+    at = problems.at("flex-model")
+    raw = trigger.flex_model
+    if trigger.sensor_id is not None:
+        if raw is not None and not isinstance(raw, Mapping):
+            at.add(NO_OBJECT)
+            return []
+        merged = merged_sensor_model(trigger.sensor_id, assets, sensors, raw or {})
+        return [with_older_attributes(merged, sensors.get(trigger.sensor_id), trigger.start)]
+    if raw is not None and not isinstance(raw, list):
+        at.add(NO_LIST)
+        return []
+    for position, one in enumerate(raw or ()):
+        if not isinstance(one, Mapping):
+            at.at(position).add(NO_OBJECT)
+    documents = [one if isinstance(one, Mapping) else {} for one in raw or ()]
+    return merged_model(trigger.asset_id, assets, sensors, documents)
+
+
+def _read(merged: MergedEntry, problems: Problems, reading: Reading) -> ReadEntry:
+    at = problems.at(*merged.path)
+    return ReadEntry(merged, read_entry(merged.document, at, reading, may_be_process=merged.may_be_process))
+
+
+def _scheduled(read: Sequence[ReadEntry]) -> tuple[list[ReadEntry], list[Role | None]]:
+    """The entries less the stored ones that describe an asset without any sensor to schedule."""
+    roles = roles_of(read)
+    powered = {one.entry.soc_sensor_id for one, role in zip(read, roles, strict=True) if role is Role.DEVICE}
+    kept = [
+        (one, role)
+        for one, role in zip(read, roles, strict=True)
+        if not one.merged.is_stored
+        or (role is not None and (role is not Role.STOCK_ONLY or one.entry.soc_sensor_id in powered))
+    ]
+    return [one for one, _ in kept], [role for _, role in kept]
+
+
+def _check_places(
+    trigger: Trigger, entries: Sequence[ReadEntry], assets: Assets, sensors: Sensors, problems: Problems
+) -> None:
+    """Notes what lies elsewhere than on the trigger's asset or below it."""
+    here = subtree(trigger.asset_id, assets)
+    elsewhere = f"does not belong to asset {trigger.asset_id} (or to one of its offspring)"
+    for one in entries:
+        at = problems.at(*one.merged.path)
+        facts = sensors.get(-1 if one.entry.sensor_id is None else one.entry.sensor_id)
+        if facts is not None and facts.asset_id not in here:
+            at.at("sensor").add(f"Sensor {facts.sensor_id} {elsewhere}")
+        if one.entry.asset_id is not None and one.entry.asset_id not in here:
+            at.at("asset").add(f"Asset {one.entry.asset_id} {elsewhere}")
+        if trigger.sensor_id is not None and one.entry.group is not None:
+            at.at("group").add("Groups need a flex-model in the form of a list.")
+
+
+def _inflexible_of_entries(entries: Sequence[ReadEntry]) -> Iterator[InflexibleDevice]:
+    for position, one in enumerate(entries):
+        for reference, is_production in (
+            (one.entry.inflexible_consumption, False),
+            (one.entry.inflexible_production, True),
+        ):
+            if reference is not None:
+                yield InflexibleDevice(reference, is_production, one.entry.commodity, position)
+
+
+def _inflexible_of_context(context: FlexContext) -> Iterator[InflexibleDevice]:
+    for place in (context.top, *context.commodities):
+        commodity = ELECTRICITY if place is context.top else place.commodity
+        for reference in place.inflexible_consumption:
+            yield InflexibleDevice(reference, is_production=False, commodity=commodity)
+        for reference in place.inflexible_production:
+            yield InflexibleDevice(reference, is_production=True, commodity=commodity)
+        for sensor_id in place.inflexible_device_sensor_ids:
+            yield InflexibleDevice(SensorReference(sensor_id, QuantityKind.POWER), None, commodity)

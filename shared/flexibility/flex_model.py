@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from shared.flexibility.quantities import Segments, SensorReference, VariableQuantity
+from shared.flexibility.quantities import Segments, SensorReference, VariableQuantity, is_fixed_zero
 
 ELECTRICITY = "electricity"
 
@@ -107,3 +107,16 @@ class FlexModelEntry:
     def is_inflexible(self) -> bool:
         """Whether it describes a fixed load or generation."""
         return self.inflexible_consumption is not None or self.inflexible_production is not None
+
+    @property
+    def coupling_sign(self) -> int | None:
+        """Of a device of a converter: 1 if it can only consume, -1 if it can only produce, None where that is not clear.
+
+        The direction is that of the capacity given, where the other is absent or 0.
+        """
+        signs = [
+            sign
+            for sign, capacity in ((1, self.consumption_capacity), (-1, self.production_capacity))
+            if capacity is not None and not is_fixed_zero(capacity)
+        ]
+        return signs[0] if len(signs) == 1 else None

@@ -197,22 +197,5 @@ def _check_exclusions(fields: Fields, entry: FlexModelEntry) -> None:
                 fields.problems.at(name).add("Does not apply to an inflexible device.")
 
 
-def coupling_sign(entry: FlexModelEntry) -> int | None:
-    """1 for a consuming device of a converter, -1 for a producing one; None where both or neither direction is possible."""
-    directions = [
-        sign
-        for sign, capacity in ((1, entry.consumption_capacity), (-1, entry.production_capacity))
-        if capacity is not None and not is_fixed_zero(capacity)
-    ]
-    return directions[0] if len(directions) == 1 else None
-
-
-def is_fixed_zero(quantity: VariableQuantity) -> bool:
-    """Whether it is 0 at all times. A sensor counts as something else, whatever its values."""
-    if isinstance(quantity, Segments):
-        return bool(quantity.segments) and all(one.value.value == 0 for one in quantity.segments)
-    return isinstance(quantity, Fixed) and quantity.value == 0
-
-
 def _value(fixed: Fixed | None) -> float | None:
     return None if fixed is None else fixed.value

@@ -114,6 +114,14 @@ class Segments:
 
 VariableQuantity = Fixed | SensorReference | Segments
 
+
+def is_fixed_zero(quantity: VariableQuantity) -> bool:
+    """Whether it is 0 at all times that it speaks of. A sensor counts as something else, whatever its values."""
+    if isinstance(quantity, Segments):
+        return bool(quantity.segments) and all(one.value.value == 0 for one in quantity.segments)
+    return isinstance(quantity, Fixed) and quantity.value == 0
+
+
 PRICE_FILLING = Filling(Overlap.FIRST, Gap.CARRIED)
 COMMITMENT_FILLING = Filling(Overlap.FIRST, Gap.ZERO)
 CAPACITY_FILLING = Filling(Overlap.SMALLEST, Gap.UNBOUND)
