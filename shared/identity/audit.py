@@ -62,6 +62,14 @@ AuditEventName = Literal[
     "run:started",
     "run:stopped",
     "job:stopped",
+    "asset:created",
+    "asset:changed",
+    "asset:copied",
+    "asset:deleted",
+    "sensor:created",
+    "sensor:changed",
+    "sensor:deleted",
+    "annotation:created",
 ]
 
 

@@ -213,7 +213,9 @@ LINE_TELEMETRY = Api(
     }
 )
 
-# FlexMeasures says of accounts of others that they are forbidden.
+# FlexMeasures says of accounts, assets and sensors of others that they are forbidden.
+_HIDDEN = Row(401, 401, 403, 403, 200)
+_NOTE = {"content": "closed", "start": "2026-05-01T00:00:00Z", "end": "2026-05-02T00:00:00Z"}
 FLEXIBILITY = Api(
     {
         "GET /api": PUBLIC,
@@ -223,11 +225,29 @@ FLEXIBILITY = Api(
         "GET /api/v3_0/health/ready": PUBLIC,
         "GET /api/v3_0/docs": PUBLIC,
         "GET /api/v3_0/openapi.json": PUBLIC,
+        "GET /api/v3_0/assets/types": PUBLIC,
+        "GET /api/v3_0/assets/public": LISTED,
+        "GET /api/v3_0/assets": LISTED,
+        "POST /api/v3_0/assets": Row(401, 401, 422, 403, 422, json={}),
+        "GET /api/v3_0/assets/{asset_id}": _HIDDEN,
+        "PATCH /api/v3_0/assets/{asset_id}": Row(401, 401, 403, 403, 200, json={"description": "changed"}),
+        "DELETE /api/v3_0/assets/{asset_id}": Row(401, 401, 403, 403, 204),
+        "POST /api/v3_0/assets/{asset_id}/copy": Row(401, 401, 403, 403, 201),
+        "GET /api/v3_0/assets/{asset_id}/sensors": _HIDDEN,
+        "GET /api/v3_0/assets/{asset_id}/auditlog": _HIDDEN,
+        "POST /api/v3_0/assets/{asset_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
+        "GET /api/v3_0/sensors": LISTED,
+        "POST /api/v3_0/sensors": Row(401, 401, 422, 403, 422, json={}),
+        "GET /api/v3_0/sensors/{sensor_id}": _HIDDEN,
+        "PATCH /api/v3_0/sensors/{sensor_id}": Row(401, 401, 403, 403, 200, json={"timezone": "Europe/Paris"}),
+        "DELETE /api/v3_0/sensors/{sensor_id}": Row(401, 401, 403, 403, 204),
+        "POST /api/v3_0/sensors/{sensor_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
+        "POST /api/v3_0/accounts/{account_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
         "GET /api/v3_0/accounts": LISTED,
         "POST /api/v3_0/accounts": Row(401, 401, 422, 403, 422, json={}),
-        "GET /api/v3_0/accounts/{account_id}": Row(401, 401, 403, 403, 200),
+        "GET /api/v3_0/accounts/{account_id}": _HIDDEN,
         "PATCH /api/v3_0/accounts/{account_id}": Row(401, 401, 403, 403, 200, json={"primary_color": "#123456"}),
-        "GET /api/v3_0/accounts/{account_id}/auditlog": Row(401, 401, 403, 403, 200),
+        "GET /api/v3_0/accounts/{account_id}/auditlog": _HIDDEN,
         "GET /api/v3_0/users": LISTED,
         "POST /api/v3_0/users": Row(401, 401, 422, 403, 422, json={}),
         "GET /api/v3_0/users/{user_id}": _FOREIGN,

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from services.cli.named import require_account, require_client, require_key
 from services.gateway.auth.presented import SESSION_COOKIE
+from services.gateway.dialects.flexibility import asset_store, sensor_store
 from services.gateway.documents import OPENAPI_DOCUMENTS
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.identity import client_store
@@ -24,6 +25,7 @@ from tests.security.credentials import Credentials, Neighbours, make_client, mak
 from tests.security.route_rows import OPEN_MODE, TABLE, Api, Row
 from tests.support.apis import ApiClient, api_client
 from tests.support.databases import TestDatabases
+from tests.support.flexibility import make_asset, make_sensor
 from tests.support.principals import make_account, make_key, make_user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,6 +80,7 @@ class World:
             "file": "none",
             "folder": "none",
             "asset_id": "1",
+            "sensor_id": "1",
             "tenant": "hpadb2cprod.onmicrosoft.com",
             "policy": "b2c_1a_clientcredentialsflow",
             "fresh": uuid7().hex[-12:],
@@ -90,6 +93,10 @@ class World:
             is_own = "/account/keys" in route
             victim = self.people.user if is_own else await make_user(database, account)
             values |= {"user_id": str(victim.number), "key_id": (await make_key(database, victim))[3:11]}
+        if "/assets/{" in route or "/sensors/{" in route:
+            asset_id = await make_asset(database, account.account_id)
+            sensor_id = await make_sensor(database, account.account_id, asset_id)
+            values |= {"asset_id": str(asset_id), "sensor_id": str(sensor_id)}
         if "/clients/{" in route:
             client, secret_id = await make_client(database, account)
             values |= {"client_id": client.client_id, "secret_id": str(secret_id)}
@@ -251,7 +258,7 @@ async def test_every_kind_of_credential_that_the_promise_names_is_there(world: W
 
 async def test_nothing_of_the_first_account_was_changed_by_those_who_may_not(world: World) -> None:
     """Every route that changes something, by everybody but the right one; then everything is as it was."""
-    values = await world.fresh_values("/users/{user_id} /clients/{client_id}")
+    values = await world.fresh_values("/users/{user_id} /clients/{client_id} /sensors/{sensor_id}")
     before = await state_of(world, values)
     for api in TABLE.values():
         for route, row in api.rows.items():
@@ -273,7 +280,11 @@ async def state_of(world: World, values: dict[str, str]) -> object:
         secrets = await client_store.list_secrets(work.connection, EVERY_ACCOUNT, client.client_id)
         key = await require_key(work, values["key_id"])
         account = await require_account(work, world.people.account.name)
-    return client, secrets, key, account
+        asset = await asset_store.find_asset(work.connection, int(values["asset_id"]))
+        sensor = await sensor_store.find_sensor(work.connection, int(values["sensor_id"]))
+    assert asset is not None
+    assert sensor is not None
+    return client, secrets, key, account, asset, sensor
 
 
 async def test_paths_name_nothing_that_the_rows_do_not_fill() -> None:
@@ -286,6 +297,7 @@ async def test_paths_name_nothing_that_the_rows_do_not_fill() -> None:
         "file",
         "folder",
         "asset_id",
+        "sensor_id",
         "account_id",
         "user_id",
         "key_id",

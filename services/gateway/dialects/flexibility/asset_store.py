@@ -26,7 +26,7 @@ from services.gateway.dialects.flexibility.listing_store import (
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
-from shared.ids import AccountId
+from shared.ids import AccountId, AssetId
 
 # No tree is deeper: who moves an asset below its own offspring is refused, and this ends the search in any case.
 DEEPEST = 1000
@@ -36,7 +36,7 @@ DEEPEST = 1000
 class AssetRow:
     """An asset. ``owner`` and its account are None where it is public. Free fields are JSON as text."""
 
-    asset_id: int
+    asset_id: AssetId
     owner: Owner | None
     account_number: int | None
     account_name: str | None
@@ -105,6 +105,12 @@ async def find_asset(connection: AsyncConnection, asset_id: int) -> AssetRow | N
     """An asset, whoever asks; whether they may know is for the caller of this to decide."""
     row = (await connection.execute(_assets(assets.c.asset_id == asset_id))).one_or_none()
     return None if row is None else _asset(row)
+
+
+async def find_assets(connection: AsyncConnection, asset_ids: Collection[int]) -> dict[int, AssetRow]:
+    """Those of some assets that there are, by their ids, whoever asks."""
+    rows = await connection.execute(_assets(assets.c.asset_id.in_(asset_ids)))
+    return {row.asset_id: _asset(row) for row in rows}
 
 
 async def list_assets(connection: AsyncConnection, caller: Caller, part: Slice, scope: Scope) -> Listing[AssetRow]:
@@ -209,7 +215,7 @@ def _assets(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns 
 
 def _asset(row: Row[Any]) -> AssetRow:
     return AssetRow(
-        asset_id=row.asset_id,
+        asset_id=AssetId(row.asset_id),
         owner=None if row.account_id is None else owner_of(row.account_id, row.consultancy_account_id),
         account_number=row.account_number,
         account_name=row.account_name,

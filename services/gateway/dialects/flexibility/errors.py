@@ -54,6 +54,15 @@ class UnknownSensor(NotFound):
         super().__init__(f"Sensor {number} not found")
 
 
+class AccountOrAsset(InvalidInput):
+    """An account and an asset of another one were asked for together."""
+
+    code = "account_or_asset"
+
+    def __init__(self) -> None:
+        super().__init__("Please provide either an account or an asset ID, not both")
+
+
 class NotPermitted(BusbarError):
     """The caller is who they say, and may not do this."""
 
@@ -61,6 +70,16 @@ class NotPermitted(BusbarError):
 
     def __init__(self) -> None:
         super().__init__(FORBIDDEN_TEXT)
+
+
+class ReferenceNotPermitted(NotPermitted):
+    """A request names a sensor that the caller may not read; the message says where."""
+
+    code = "reference_not_permitted"
+
+    def __init__(self, path: str, sensor_id: int) -> None:
+        super().__init__()
+        self.message = f"{FORBIDDEN_TEXT} You may not read sensor {sensor_id}, which is referenced in {path}."
 
 
 def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:
@@ -75,7 +94,7 @@ def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:
         return reply.with_headers(retry_headers(error))
     if rejected := _REJECTED.get(type(error)):
         status, code = rejected
-        message = FORBIDDEN_TEXT if status == 403 else error.message
+        message = FORBIDDEN_TEXT if isinstance(error, Forbidden) else error.message
         return object_reply(RejectedAnswer(status=code, message=message), status=status)
     status = next((status for kind, status in _PLAIN if isinstance(error, kind)), 500)
     message = InternalError().message if status == 500 else error.message
@@ -85,11 +104,13 @@ def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:
 _REJECTED: Mapping[type[BusbarError], tuple[int, str]] = {
     Forbidden: (403, "INVALID_SENDER"),
     NotPermitted: (403, "INVALID_SENDER"),
+    ReferenceNotPermitted: (403, "INVALID_SENDER"),
     BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
     TooManyRequests: (429, "TOO_MANY_REQUESTS"),
 }
 _PLAIN: tuple[tuple[type[BusbarError], int], ...] = (
     (NotFound, 404),
     (MethodNotAllowed, 405),
+    (AccountOrAsset, 422),
     (InvalidInput, 400),
 )

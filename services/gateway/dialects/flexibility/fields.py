@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -18,12 +18,22 @@ LARGEST_PLAN = 2**31 - 1
 # More than this nobody reads on one page.
 LARGEST_PAGE = 1000
 
+# Of latitudes and longitudes: a hundredth of a metre.
+COORDINATE_DECIMALS = 7
+
+T = TypeVar("T")
+
 _COLOUR = re.compile(r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 _URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: it has a character that the database does not hold.
+    """
     if "\x00" in text:
         raise ValueError("Not a valid string.")
     return text
@@ -48,7 +58,7 @@ def _url(text: str) -> str:
     return text
 
 
-def _parsed(value: object) -> object:
+def parsed_json(value: object) -> object:
     """FlexMeasures' clients send free attributes as JSON inside a text; others send the object itself."""
     if not isinstance(value, str):
         return value
@@ -58,10 +68,16 @@ def _parsed(value: object) -> object:
         raise ValueError("Not a valid JSON string.") from None
 
 
-def _storable(attributes: dict[str, Any]) -> dict[str, Any]:
-    if not _is_storable(attributes):
+def _storable(value: T) -> T:
+    if not _is_storable(value):
         raise ValueError("Not valid JSON: a number that is not finite, or a text with a NUL.")
-    return attributes
+    return value
+
+
+def _coordinate(degrees: float) -> float:
+    if round(degrees, COORDINATE_DECIMALS) != degrees:
+        raise ValueError(f"Latitudes and longitudes are limited to {COORDINATE_DECIMALS} decimal places.")
+    return degrees
 
 
 def _is_storable(value: object) -> bool:
@@ -75,11 +91,15 @@ def _is_storable(value: object) -> bool:
     return not isinstance(value, str) or "\x00" not in value
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_without_nul)]
-Email = Annotated[str, Field(max_length=MAX_EMAIL_LENGTH), AfterValidator(_without_nul), AfterValidator(_email)]
+Text = Annotated[str, AfterValidator(without_nul)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(without_nul)]
+Email = Annotated[str, Field(max_length=MAX_EMAIL_LENGTH), AfterValidator(without_nul), AfterValidator(_email)]
 Colour = Annotated[str, AfterValidator(_colour)]
-Url = Annotated[str, Field(max_length=255), AfterValidator(_without_nul), AfterValidator(_url)]
+Url = Annotated[str, Field(max_length=255), AfterValidator(without_nul), AfterValidator(_url)]
 Number = Annotated[int, Field(ge=1, le=LARGEST)]
 # Any: whatever JSON holds.
-Attributes = Annotated[dict[str, Any], AfterValidator(_storable), BeforeValidator(_parsed)]
+Attributes = Annotated[dict[str, Any], AfterValidator(_storable), BeforeValidator(parsed_json)]
+JsonList = Annotated[list[Any], AfterValidator(_storable), BeforeValidator(parsed_json)]
+# In degrees.
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False), AfterValidator(_coordinate)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False), AfterValidator(_coordinate)]

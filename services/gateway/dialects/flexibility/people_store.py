@@ -24,13 +24,14 @@ from services.gateway.dialects.flexibility.listing_store import (
     part_of,
 )
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
+from shared.db.models.flexibility import assets
 from shared.db.models.identity import accounts, audit_events, users
 from shared.ids import AccountId, UserId
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account and how many users it has."""
+    """An account, and how many users and assets it has."""
 
     owner: Owner
     number: int
@@ -43,6 +44,7 @@ class AccountRow:
     secondary_color: str | None
     plan_id: int | None
     user_count: int
+    asset_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,14 @@ _consultancies = accounts.alias("consultancies")
 _user_count = (
     select(func.count()).select_from(users).where(users.c.account_id == accounts.c.account_id).scalar_subquery()
 )
+_asset_count = (
+    select(func.count()).select_from(assets).where(assets.c.account_id == accounts.c.account_id).scalar_subquery()
+)
 
-# There are no assets yet, so every account has as many.
 _ACCOUNT_ORDERS: dict[str, ColumnElement[Any]] = {
     "id": accounts.c.number,
     "name": func.lower(accounts.c.name),
-    "assets": literal(0),
+    "assets": _asset_count,
     "users": _user_count,
 }
 _USER_ORDERS: dict[str, ColumnElement[Any]] = {
@@ -104,6 +108,16 @@ async def find_user(connection: AsyncConnection, number: int) -> UserRow | None:
     """A user by number, whoever asks; whether they may know is for the caller of this to decide."""
     row = (await connection.execute(_users(users.c.number == number))).one_or_none()
     return None if row is None else _user(row)
+
+
+async def find_name(connection: AsyncConnection, user_number: int | None) -> str | None:
+    """The name of a user, whoever asks; none of nobody."""
+    if user_number is None:
+        return None
+    name: str | None = (
+        await connection.execute(select(users.c.username).where(users.c.number == user_number))
+    ).scalar()
+    return name
 
 
 async def list_accounts(
@@ -147,6 +161,24 @@ async def list_user_events(connection: AsyncConnection, user: UserRow, part: Sli
         and_(audit_events.c.object_kind == "user", audit_events.c.object_id == number),
     )
     statement = _events(and_(audit_events.c.account_id == user.owner.account_id, concerns))
+    return await _events_part(connection, statement, part)
+
+
+async def list_asset_events(
+    connection: AsyncConnection, account_id: AccountId | None, asset_id: int, part: Slice
+) -> Listing[EventRow]:
+    """What happened to an asset and to its sensors, the newest first. Of a public one, whichever account it is recorded under."""
+    is_it = and_(audit_events.c.object_kind == "asset", audit_events.c.object_id == str(asset_id))
+    is_sensor = and_(
+        audit_events.c.object_kind == "sensor", audit_events.c.details["asset_id"].as_integer() == asset_id
+    )
+    condition = or_(is_it, is_sensor)
+    if account_id is not None:
+        condition = and_(audit_events.c.account_id == account_id, condition)
+    return await _events_part(connection, _events(condition), part)
+
+
+async def _events_part(connection: AsyncConnection, statement: Select[Any], part: Slice) -> Listing[EventRow]:
     found_by = matches(part.words, None, [audit_events.c.event, users.c.username])
     is_ascending = part.sort_by is not None and not part.is_descending
     order = [moment.asc() if is_ascending else moment.desc() for moment in _EVENT_ORDER]
@@ -162,7 +194,12 @@ def _events(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns 
 
 def _accounts(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns of an AccountRow
     joined = accounts.outerjoin(_consultancies, accounts.c.consultancy_account_id == _consultancies.c.account_id)
-    columns = (accounts, _consultancies.c.number.label("consultancy_number"), _user_count.label("user_count"))
+    columns = (
+        accounts,
+        _consultancies.c.number.label("consultancy_number"),
+        _user_count.label("user_count"),
+        _asset_count.label("asset_count"),
+    )
     return select(*columns).select_from(joined).where(condition)
 
 
@@ -191,6 +228,7 @@ def _account(row: Row[Any]) -> AccountRow:
         secondary_color=row.secondary_color,
         plan_id=row.plan_id,
         user_count=row.user_count,
+        asset_count=row.asset_count,
     )
 
 

@@ -104,6 +104,11 @@ def may_manage(caller: Caller, owner: Owner | None) -> bool:
     return caller.is_admin or (owner is not None and may_create_in(caller, owner))
 
 
+def may_read_audit_log_of_thing(caller: Caller, owner: Owner | None) -> bool:
+    """What happened to an asset."""
+    return caller.reads_everything if owner is None else may_read_audit_log(caller, owner)
+
+
 def may_create_account(caller: Caller) -> bool:
     """A new account; one that a consultant makes becomes a client of theirs."""
     return caller.is_admin or (caller.is_consultant and caller.is_of_consultancy)

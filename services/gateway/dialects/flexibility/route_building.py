@@ -39,8 +39,7 @@ USUAL = (
 BAD_REQUEST = answer(400, "The body is not JSON.", ErrorAnswer)
 TOO_LARGE = answer(413, "The body is too large.", RejectedAnswer)
 INVALID = answer(422, "The request does not have the form described here.", InvalidAnswer)
-# FlexMeasures' client reads the type of an answer before it looks whether there is a body.
-GONE = Answer(204, "Deleted.", CONTENT_TYPE)
+GONE = Answer(204, "Deleted.")
 NO_ACCOUNT = answer(404, "There is no such account.", ErrorAnswer)
 NO_ASSET = answer(404, "There is no such asset.", ErrorAnswer)
 NO_PAGE = answer(404, "There is no such page, or account.", ErrorAnswer)

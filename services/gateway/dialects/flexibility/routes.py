@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.dialects.flexibility import entrance, people_routes
+from services.gateway.dialects.flexibility import (
+    annotation_routes,
+    asset_routes,
+    entrance,
+    people_routes,
+    sensor_routes,
+)
+from services.gateway.dialects.flexibility.annotation_routes import ANNOTATION_ROUTES
+from services.gateway.dialects.flexibility.asset_routes import ASSET_ROUTES
 from services.gateway.dialects.flexibility.people_routes import PEOPLE_ROUTES
 from services.gateway.dialects.flexibility.reading import ModelBody
 from services.gateway.dialects.flexibility.request_schemas import Credentials
@@ -28,6 +36,7 @@ from services.gateway.dialects.flexibility.schemas import (
     SignInErrors,
     Versions,
 )
+from services.gateway.dialects.flexibility.sensor_routes import SENSOR_ROUTES
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import V3_ROOT, object_reply
 from services.gateway.http.call import Call, Reply
@@ -36,6 +45,9 @@ from services.gateway.http.routes import Answer, NoQuery, Route, plain_route
 ENTRANCE = "Entrance"
 TAGS = (
     (ENTRANCE, "Versions, health, and the token with which everything else begins."),
+    *asset_routes.TAGS,
+    *sensor_routes.TAGS,
+    *annotation_routes.TAGS,
     *people_routes.TAGS,
 )
 
@@ -128,5 +140,8 @@ V3_ENTRANCE_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
 
 V3_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
     *V3_ENTRANCE_ROUTES,
+    *ASSET_ROUTES,
+    *SENSOR_ROUTES,
+    *ANNOTATION_ROUTES,
     *PEOPLE_ROUTES,
 )

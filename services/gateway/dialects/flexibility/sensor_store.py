@@ -28,16 +28,16 @@ from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
 from shared.errors import Conflict
-from shared.ids import AccountId
+from shared.ids import AccountId, AssetId, SensorId
 
 
 @dataclass(frozen=True, slots=True)
 class SensorRow:
     """A sensor and the asset that it belongs to. ``owner`` is None where it is public. Attributes are JSON as text."""
 
-    sensor_id: int
+    sensor_id: SensorId
     owner: Owner | None
-    asset_id: int
+    asset_id: AssetId
     asset_name: str
     asset_type: str
     name: str
@@ -61,7 +61,7 @@ class SensorScope:
     with_public: bool = False
     root: int | None = None
     asset_id: int | None = None
-    units: Collection[str] | None = None
+    unit: str | None = None
 
 
 class SensorValues(TypedDict, total=False):
@@ -94,6 +94,12 @@ async def find_sensors(connection: AsyncConnection, sensor_ids: Collection[int])
     return {row.sensor_id: _sensor(row) for row in rows}
 
 
+async def sensors_of_assets(connection: AsyncConnection, asset_ids: Collection[int]) -> list[SensorRow]:
+    """The sensors of some assets, whoever asks, in the order of their ids."""
+    statement = _sensors(sensors.c.asset_id.in_(asset_ids)).order_by(sensors.c.sensor_id)
+    return [_sensor(row) for row in await connection.execute(statement)]
+
+
 async def list_sensors(
     connection: AsyncConnection, caller: Caller, part: Slice, scope: SensorScope
 ) -> Listing[SensorRow]:
@@ -103,17 +109,12 @@ async def list_sensors(
         conditions.append(assets.c.asset_id.in_(select(tree_below(scope.root, DEEPEST).c.asset_id)))
     if scope.asset_id is not None:
         conditions.append(assets.c.asset_id == scope.asset_id)
-    if scope.units is not None:
-        conditions.append(sensors.c.unit.in_(scope.units))
+    if scope.unit is not None:
+        conditions.append(sensors.c.unit == scope.unit)
     texts = [sensors.c.name, assets.c.name, func.coalesce(accounts.c.name, "")]
     found_by = matches(part.words, sensors.c.sensor_id, texts, any_does=True)
     order = ordered(_ORDERS[part.sort_by or "id"], sensors.c.sensor_id, part)
     return await part_of(connection, _sensors(and_(*conditions)), found_by, order, part, _sensor)
-
-
-async def list_units(connection: AsyncConnection) -> set[str]:
-    """The units that sensors have, as they were given: of everybody's, and never told to anybody."""
-    return set((await connection.execute(select(sensors.c.unit).distinct())).scalars())
 
 
 async def insert_sensor(
@@ -182,9 +183,9 @@ def _sensors(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns
 
 def _sensor(row: Row[Any]) -> SensorRow:
     return SensorRow(
-        sensor_id=row.sensor_id,
+        sensor_id=SensorId(row.sensor_id),
         owner=None if row.account_id is None else owner_of(row.account_id, row.consultancy_account_id),
-        asset_id=row.asset_id,
+        asset_id=AssetId(row.asset_id),
         asset_name=row.asset_name,
         asset_type=row.asset_type,
         name=row.name,

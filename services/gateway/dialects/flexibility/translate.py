@@ -46,8 +46,8 @@ def account_answer_of(row: AccountRow) -> AccountAnswer:
 
 def counted_account_of(row: AccountRow) -> CountedAccount:
     """An account on a page of a list."""
-    # There are no assets yet.
-    return CountedAccount(**account_info_of(row).model_dump(), user_count=row.user_count, asset_count=0)
+    info = account_info_of(row).model_dump()
+    return CountedAccount(**info, user_count=row.user_count, asset_count=row.asset_count)
 
 
 def listed_user_of(row: UserRow) -> ListedUser:

@@ -33,6 +33,9 @@ _TEXTS: Mapping[str, str] = {
     "int_parsing": "Not a valid integer.",
     "int_parsing_size": "Not a valid integer.",
     "int_from_float": "Not a valid integer.",
+    "float_type": "Not a valid number.",
+    "float_parsing": "Not a valid number.",
+    "finite_number": "Not a valid number.",
 }
 _BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than_equal": lambda at: f"Must be greater than or equal to {at['ge']}.",

@@ -7,7 +7,7 @@ type, so that even an empty reply says that it is JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import orjson
 from pydantic import BaseModel
@@ -29,10 +29,23 @@ def object_reply(value: BaseModel, *, status: int = 200) -> Reply:
     return Reply(status, value.model_dump_json(by_alias=True).encode(), CONTENT_TYPE)
 
 
-def list_reply(values: Sequence[BaseModel]) -> Reply:
-    """A plain list, which carries no status of its own."""
-    body = b",".join(value.model_dump_json(by_alias=True).encode() for value in values)
+def list_reply(values: Sequence[BaseModel], *, without: Collection[str] = ()) -> Reply:
+    """A plain list, which carries no status of its own; some fields may be left out of each."""
+    left_out = set(without)
+    body = b",".join(value.model_dump_json(by_alias=True, exclude=left_out).encode() for value in values)
     return Reply(200, b"[" + body + b"]", CONTENT_TYPE)
+
+
+def page_reply(page: BaseModel, *, without: Collection[str] = ()) -> Reply:
+    """A page of a list; some fields may be left out of each of its data."""
+    return Reply(
+        200, page.model_dump_json(by_alias=True, exclude={"data": {"__all__": set(without)}}).encode(), CONTENT_TYPE
+    )
+
+
+def gone_reply() -> Reply:
+    """Nothing, after a deletion; and still JSON."""
+    return Reply(204, b"", CONTENT_TYPE)
 
 
 def mapping_reply(value: Mapping[str, object], *, status: int) -> Reply:
