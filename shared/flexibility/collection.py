@@ -32,7 +32,6 @@ from shared.flexibility.quantity_fields import Reading
 from shared.flexibility.references import SensorPath, referenced_sensors
 from shared.flexibility.roles import ReadEntry, Role, check_roles, roles_of
 from shared.flexibility.stocks import Stock, stocks_of
-from shared.flexibility.terms import CommodityTerms, terms_of
 
 __all__ = [
     "Collected",
@@ -94,8 +93,7 @@ class Collected:
     """The whole configuration of a schedule.
 
     Devices are numbered as the solver and ``commitment_costs`` number them: flexible ones in the order of entries, then the
-    inflexible ones (of entries, of the top-level context, of each commodity's context). ``terms`` has an element for each
-    commodity of a device or of the context, electricity first.
+    inflexible ones (of entries, of the top-level context, of each commodity's context).
     """
 
     entries: tuple[CollectedEntry, ...]
@@ -103,7 +101,6 @@ class Collected:
     inflexible_devices: tuple[InflexibleDevice, ...]
     stocks: tuple[Stock, ...]
     context: FlexContext
-    terms: tuple[CommodityTerms, ...]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -148,10 +145,6 @@ def _collected(
     stocks: tuple[Stock, ...],
     warnings: tuple[str, ...],
 ) -> Collected:
-    inflexible = tuple(_inflexible_of_entries(kept)) + tuple(_inflexible_of_context(context))
-    commodities = [one.entry.commodity for one in kept] + [one.commodity for one in inflexible]
-    terms = terms_of(context, commodities)
-    site_capacities = {one.commodity: one.site_power_capacity for one in terms}
     problems = Problems()
     entries = tuple(
         CollectedEntry(
@@ -161,14 +154,19 @@ def _collected(
             path=".".join(one.merged.path),
             initial_soc_mwh=initial_soc_mwh(one.entry, one.merged.asset),
             fallback_power_capacity=fallback_power_capacity(one, sensors, problems)
-            or site_capacities.get(one.entry.commodity),
+            or _site_power_capacity(context, one.entry.commodity),
         )
         for one, role in zip(kept, roles, strict=True)
     )
     problems.raise_if_any()
     devices = tuple(position for position, role in enumerate(roles) if role is Role.DEVICE)
-    said = (*warnings, *(text for one in terms for text in one.warnings))
-    return Collected(entries, devices, inflexible, stocks, context, terms, said)
+    inflexible = (*_inflexible_of_entries(kept), *_inflexible_of_context(context))
+    return Collected(entries, devices, inflexible, stocks, context, warnings)
+
+
+def _site_power_capacity(context: FlexContext, commodity: str) -> VariableQuantity | None:
+    listed = (one.site_power_capacity for one in context.commodities if one.commodity == commodity)
+    return next(listed, None) or (context.top.site_power_capacity if commodity == ELECTRICITY else None)
 
 
 def sensors_to_look_up(trigger: Trigger, assets: Assets) -> frozenset[int]:
