@@ -94,7 +94,7 @@ class Gateway:
             stop_deadline_s=settings.lease_ttl_s + STOP_MARGIN_S,
             watchers=self._solution_watch,
         )
-        self.hub = Connections(self._solution_watch, self.auth.hub, most=settings.hub_max_connections)
+        self.hub = Connections(self._solution_watch, most=settings.hub_max_connections)
         self.housekeeping = Housekeeping(process.database)
         self._health_pages = HealthPages(process.health)
         self._tls = (
@@ -173,9 +173,7 @@ class Gateway:
             handling_deadline_s=longest_wait_s + HANDLING_MARGIN_S,
             courtesy=(lambda _: {}) if open_mode is None else open_mode.courtesy,
         )
-        bounds = Bounds(
-            settings.max_json_body_bytes, settings.max_document_bytes, settings.flexibility_max_data_bytes
-        )
+        bounds = Bounds(settings.max_json_body_bytes, settings.max_document_bytes, settings.flexibility_max_data_bytes)
         return HttpServer(dispatcher, self._budget, bounds, trusted_proxies=settings.trusted_proxies)
 
     def _compute_jobs(self) -> Dialect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.gateway.auth.access_tokens import Claims
+from services.gateway.auth.access_tokens import Claims, SignedClaims
 from services.gateway.auth.auth import Auth, build_auth
 from services.gateway.auth.open_mode import OpenModeGate
 from shared.clock import Clock, SystemClock
@@ -57,9 +57,13 @@ class KnownTokens:
         self.claims: dict[str, Claims] = {}
         self.asked = 0
 
-    async def verify(self, token: str) -> Claims | None:
+    async def signed_claims(self, token: str) -> SignedClaims | None:
+        """Their names stand for the tokens."""
+        return SignedClaims(token, {}) if token in self.claims else None
+
+    async def in_force(self, signed: SignedClaims) -> Claims | None:
         self.asked += 1
-        return self.claims.get(token)
+        return self.claims.get(signed.key_id)
 
 
 async def make_account(database: Database, name: str | None = None, *, roles: Sequence[str] = ()) -> Account:

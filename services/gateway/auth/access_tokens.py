@@ -66,6 +66,14 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedClaims:
+    """What a token of ours says, and under which key: enough to ask again whether it is valid, and not to act with it."""
+
+    key_id: str
+    claims: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A token, and from when until when it is good, in Unix seconds."""
 
@@ -145,8 +153,17 @@ class AccessTokens:
         Raises:
             DatabaseUnavailable: its key or its client cannot be looked up.
         """
-        claims = await self._signed_claims(token)
-        if claims is None or not self._is_in_force(claims):
+        signed = await self.signed_claims(token)
+        return None if signed is None else await self.in_force(signed)
+
+    async def in_force(self, signed: SignedClaims) -> Claims | None:
+        """What a token of ours says; None if it is not valid at this moment, or its key or client is no longer.
+
+        Raises:
+            DatabaseUnavailable: its key or its client cannot be looked up.
+        """
+        claims = signed.claims
+        if await self._keys.public_key(signed.key_id) is None or not self._is_in_force(claims):
             return None
         live = await self._live_client(claims["sub"])
         if live is None or not _is_from_a_secret_of(live, claims["jti"]):
@@ -172,8 +189,12 @@ class AccessTokens:
         """
         return await self._keys.published()
 
-    async def _signed_claims(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token that one of our keys has signed."""
+    async def signed_claims(self, token: str) -> SignedClaims | None:
+        """The claims of a token that one of our keys has signed; None if none has.
+
+        Raises:
+            DatabaseUnavailable: its key cannot be looked up.
+        """
         if len(token) > LONGEST_TOKEN or not token.isascii():
             return None
         try:
@@ -181,7 +202,7 @@ class AccessTokens:
             if not isinstance(key_id, str):
                 return None
             key = await self._keys.public_key(key_id)
-            return None if key is None else jwt.decode(token, key, algorithms=_ALGORITHMS).claims
+            return None if key is None else SignedClaims(key_id, jwt.decode(token, key, algorithms=_ALGORITHMS).claims)
         except (JoseError, ValueError, TypeError, RecursionError):
             # The library's own errors, and what decoders of Base64, JSON and UTF-8 raise over what a stranger has made up.
             return None
@@ -216,13 +237,21 @@ class TokensOf:
     environment: str
     tokens: AccessTokens
 
-    async def verify(self, token: str) -> Claims | None:
+    async def signed_claims(self, token: str) -> SignedClaims | None:
+        """The claims of a token that is ours; None if it is not.
+
+        Raises:
+            DatabaseUnavailable: it cannot be told now.
+        """
+        return await self.tokens.signed_claims(token)
+
+    async def in_force(self, signed: SignedClaims) -> Claims | None:
         """What a token says; None if it is not to be believed in this environment.
 
         Raises:
             DatabaseUnavailable: it cannot be told now.
         """
-        claims = await self.tokens.verify(token)
+        claims = await self.tokens.in_force(signed)
         return claims if claims is not None and claims.environment == self.environment else None
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from services.gateway import metrics
-from services.gateway.auth.gate import Forbidden, Needs, TooManyRequests, Unauthenticated
+from services.gateway.auth.gate import Forbidden, Needs, Standing, TooManyRequests, Unauthenticated
 from services.gateway.auth.identity import Identity, RequestHead
 from services.gateway.auth.presented import Place, own_session
-from services.gateway.auth.verifier import Verifier
+from services.gateway.auth.verifier import Known, Verifier
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 CHALLENGE_INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -25,6 +25,7 @@ class Asking:
 
     identity: Identity | None
     has_credential: bool
+    standing: Standing | None = None
 
 
 async def who_asks(verifier: Verifier, head: RequestHead, places: Sequence[Place]) -> Asking:
@@ -32,10 +33,13 @@ async def who_asks(verifier: Verifier, head: RequestHead, places: Sequence[Place
     for place in places:
         credential = place(head)
         if credential is not None:
-            return Asking(await verifier.identify(credential), has_credential=True)
+            return _asking(await verifier.known(credential), has_credential=True)
     session = own_session(head)
-    identity = None if session is None else await verifier.identify_session(session)
-    return Asking(identity, has_credential=False)
+    return _asking(None if session is None else await verifier.known_session(session), has_credential=False)
+
+
+def _asking(known: Known | None, *, has_credential: bool) -> Asking:
+    return Asking(None if known is None else known.owner, has_credential, known)
 
 
 def check_reach(identity: Identity, needs: Needs, *, headers: Mapping[str, str] | None = None) -> None:

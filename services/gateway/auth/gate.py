@@ -12,6 +12,9 @@ from typing import Protocol
 from services.gateway.auth.identity import NOBODY, Identity, RequestHead
 from shared.errors import BusbarError
 
+# How long a gate may take.
+ADMISSION_DEADLINE_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -22,12 +25,32 @@ class Needs:
     any_role: frozenset[str] = frozenset()
 
 
+class Standing(Protocol):
+    """A credential after its request: whoever serves its sender for longer asks again. It holds no secret."""
+
+    def has_expired(self) -> bool:
+        """Whether its time is over, as far as that was known."""
+        ...
+
+    async def identity(self) -> Identity | None:
+        """Whose it is now, None if nobody's; that somebody asked is no use of it.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that may go on: who asks, and headers that every reply to it carries, errors too."""
+    """A request that may go on: who asks, and headers that every reply to it carries, errors too.
+
+    ``standing`` is None where no credential was needed, and where nothing lasts longer than its request.
+    """
 
     identity: Identity
     headers: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None
 
 
 class Gate(Protocol):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from services.gateway import metrics
 from services.gateway.auth.admitting import CHALLENGE, CHALLENGE_INVALID, Asking, check_reach, turn_away, who_asks
 from services.gateway.auth.gate import Admission, Forbidden, Needs
+from services.gateway.auth.identities import ALL_SCOPES
 from services.gateway.auth.identity import NOBODY, RequestHead
 from services.gateway.auth.open_mode import OpenModeGate
 from services.gateway.auth.presented import (
@@ -20,7 +21,7 @@ from services.gateway.auth.presented import (
     own_session,
     query_access_token,
 )
-from services.gateway.auth.verifier import ALL_SCOPES, Verifier
+from services.gateway.auth.verifier import Verifier
 
 BEARER_FIRST: Sequence[Place] = (bearer, api_key)
 HUB_PLACES: Sequence[Place] = (bearer, api_key, query_access_token)
@@ -44,7 +45,7 @@ class ReconfigurationGate:
                 return Admission(NOBODY)
             turn_away(asking, CHALLENGE_INVALID if asking.has_credential else CHALLENGE)
         check_reach(asking.identity, needs)
-        return Admission(asking.identity)
+        return Admission(asking.identity, standing=asking.standing)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,18 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from services.gateway.auth import credential_store as store
-from services.gateway.auth.access_tokens import Claims
-from services.gateway.auth.identity import Identity, IdentityKind
+from services.gateway.auth.access_tokens import Claims, SignedClaims
+from services.gateway.auth.identities import ALL_SCOPES, identity_of_client, identity_of_user
+from services.gateway.auth.identity import Identity
 from services.gateway.auth.last_use import LastUse
 from services.gateway.auth.tokens import TokenHasher, has_form
 from shared.clock import Clock
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 from shared.identity.api_keys import parse_api_key
-from shared.identity.principals import SCOPES
 
 FOUND_FOR_S = 2.0
 NOT_FOUND_FOR_S = 1.0
@@ -37,17 +38,22 @@ MOST_BYTES = 16 * 1024
 MOST_KEY_BYTES = 256
 KEY_PREFIX = "bb_"
 
-ALL_SCOPES = frozenset(SCOPES)
-LEADING_ROLES = frozenset({"account-admin", "admin"})
-
 _NO_SECRET = bytes(32)
 
 
 class AccessTokenVerifier(Protocol):
     """The port to whatever issues access tokens."""
 
-    async def verify(self, token: str) -> Claims | None:
-        """What a token says; None if it is not to be believed.
+    async def signed_claims(self, token: str) -> SignedClaims | None:
+        """The claims of a token that is ours; None if it is not.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
+        ...
+
+    async def in_force(self, signed: SignedClaims) -> Claims | None:
+        """What a token says; None if it is not to be believed, or no longer.
 
         Raises:
             DependencyUnavailable: it cannot be told now.
@@ -60,6 +66,42 @@ class _Found:
     identity: Identity
     expires_at: datetime | None
     key_id: str | None = None
+    signed: SignedClaims | None = None  # of an access token, which then need not be shown again
+
+
+# Asks the database.
+_Find = Callable[[], Awaitable[_Found | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """How a credential is looked up, and under which name what was found is remembered: its hash, and no secret."""
+
+    key: bytes
+    find: _Find
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A credential that was found, and can be asked for again."""
+
+    owner: Identity
+    expires_at: datetime | None
+    verifier: Verifier
+    lookup: _Lookup
+
+    def has_expired(self) -> bool:
+        """Whether its time is over; nobody is asked."""
+        return self.verifier.is_over(self.expires_at)
+
+    async def identity(self) -> Identity | None:
+        """Whose it is now, None if nobody's; that is no use of it.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
+        found = await self.verifier.found(self.lookup)
+        return None if found is None else found.identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +139,8 @@ class Verifier:
         Raises:
             DependencyUnavailable: it cannot be told now.
         """
-        if not _is_plausible(credential):
-            return None
-        if credential.startswith(KEY_PREFIX):
-            if len(credential) > MOST_KEY_BYTES:
-                return None
-            return await self._identity(credential, b"k", self._find_key)
-        if credential.count(".") == 2:
-            return await self._identity(credential, b"j", self._find_client)
-        if not has_form(credential):
-            return None
-        return await self._identity(credential, b"t", self._find_token)
+        known = await self.known(credential)
+        return None if known is None else known.owner
 
     async def identify_session(self, session: str) -> Identity | None:
         """Whose a web session is; None if nobody's.
@@ -115,9 +148,28 @@ class Verifier:
         Raises:
             DependencyUnavailable: it cannot be told now.
         """
+        known = await self.known_session(session)
+        return None if known is None else known.owner
+
+    async def known(self, credential: str) -> Known | None:
+        """A token, key or access token, to be asked for again; None if it is nobody's.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
+        lookup = self._lookup_of(credential)
+        return None if lookup is None else await self._known(lookup)
+
+    async def known_session(self, session: str) -> Known | None:
+        """A web session, to be asked for again; None if it is nobody's.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
         if not has_form(session):
             return None
-        return await self._identity(session, b"s", self._find_session)
+        find = partial(self._find_session, self._hasher.of_session(session))
+        return await self._known(_Lookup(_key_of(session, b"s"), find))
 
     def forget(self) -> None:
         """Ask the database again for everybody: something was revoked through this process, and is gone at once."""
@@ -126,30 +178,53 @@ class Verifier:
         self._not_found.clear()
         self._under_way.clear()
 
-    async def _identity(
-        self, credential: str, kind: bytes, find: Callable[[str], Awaitable[_Found | None]]
-    ) -> Identity | None:
-        # Hashed, so that no secret stays in memory for longer than its request.
-        key = hashlib.sha256(kind + credential.encode()).digest()
+    def is_over(self, expires_at: datetime | None) -> bool:
+        """Whether a moment has come; None never comes."""
+        return expires_at is not None and self._clock.now() >= expires_at
+
+    async def found(self, lookup: _Lookup) -> _Found | None:
+        """What is in force under a credential.
+
+        Raises:
+            DependencyUnavailable: it cannot be told now.
+        """
         now = asyncio.get_running_loop().time()
-        remembered = self._found.get(key) or self._not_found.get(key)
+        remembered = self._found.get(lookup.key) or self._not_found.get(lookup.key)
         if remembered is not None and remembered.until > now:
             found = remembered.found
         else:
-            found = await self._look_up(key, credential, find)
-        if found is None or (found.expires_at is not None and self._clock.now() >= found.expires_at):
-            return None
-        return found.identity
+            found = await self._look_up(lookup)
+        return None if found is None or self.is_over(found.expires_at) else found
 
-    async def _look_up(
-        self, key: bytes, credential: str, find: Callable[[str], Awaitable[_Found | None]]
-    ) -> _Found | None:
+    def _lookup_of(self, credential: str) -> _Lookup | None:
+        if not _is_plausible(credential):
+            return None
+        if credential.startswith(KEY_PREFIX):
+            parsed = parse_api_key(credential) if len(credential) <= MOST_KEY_BYTES else None
+            return None if parsed is None else _Lookup(_key_of(credential, b"k"), partial(self._find_key, *parsed))
+        if credential.count(".") == 2:
+            return _Lookup(_key_of(credential, b"j"), partial(self._find_client_by_token, credential))
+        if not has_form(credential):
+            return None
+        return _Lookup(_key_of(credential, b"t"), partial(self._find_token, self._hasher.of_token(credential)))
+
+    async def _known(self, lookup: _Lookup) -> Known | None:
+        found = await self.found(lookup)
+        if found is None:
+            return None
+        if self._last_use is not None:
+            self._last_use.note(found.identity.user_number, found.key_id)
+        if found.signed is not None:
+            lookup = _Lookup(lookup.key, partial(self._find_client, found.signed))
+        return Known(found.identity, found.expires_at, self, lookup)
+
+    async def _look_up(self, lookup: _Lookup) -> _Found | None:
         """Ask the database; requests with one credential that come at once ask once."""
-        task = self._under_way.get(key)
+        task = self._under_way.get(lookup.key)
         if task is None:
-            task = asyncio.create_task(self._ask(key, credential, find), name="credential")
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._is_done(key, done))
+            task = asyncio.create_task(self._ask(lookup), name="credential")
+            self._under_way[lookup.key] = task
+            task.add_done_callback(lambda done: self._is_done(lookup.key, done))
         # Shielded: a client that goes away must not take the answer from the others.
         return await asyncio.shield(task)
 
@@ -159,16 +234,14 @@ class Verifier:
         if not task.cancelled():
             task.exception()  # seen, also if nobody waits any more
 
-    async def _ask(self, key: bytes, credential: str, find: Callable[[str], Awaitable[_Found | None]]) -> _Found | None:
+    async def _ask(self, lookup: _Lookup) -> _Found | None:
         generation = self._generation
         async with self._places:
             # From before the question: what is revoked while it is under way counts from then on.
             asked_at = asyncio.get_running_loop().time()
-            found = await find(credential)
+            found = await lookup.find()
         if generation == self._generation:
-            self._remember(key, found, asked_at)
-        if found is not None and self._last_use is not None:
-            self._last_use.note(found.identity.user_number, found.key_id)
+            self._remember(lookup.key, found, asked_at)
         return found
 
     def _remember(self, key: bytes, found: _Found | None, asked_at: float) -> None:
@@ -183,37 +256,42 @@ class Verifier:
         if len(table) > most:
             table.popitem(last=False)
 
-    async def _find_token(self, token: str) -> _Found | None:
+    async def _find_token(self, token_hash: bytes) -> _Found | None:
         async with self._database.reading(EVERY_ACCOUNT) as connection:
-            holder = await store.find_by_token(connection, self._hasher.of_token(token))
-        return None if holder is None else _Found(_of_user(holder, "user", ALL_SCOPES), holder.expires_at)
+            holder = await store.find_by_token(connection, token_hash)
+        return None if holder is None else _Found(identity_of_user(holder, "user", ALL_SCOPES), holder.expires_at)
 
-    async def _find_session(self, session: str) -> _Found | None:
+    async def _find_session(self, session_hash: bytes) -> _Found | None:
         async with self._database.reading(EVERY_ACCOUNT) as connection:
-            holder = await store.find_by_session(connection, self._hasher.of_session(session))
-        return None if holder is None else _Found(_of_user(holder, "session", ALL_SCOPES), holder.expires_at)
+            holder = await store.find_by_session(connection, session_hash)
+        return None if holder is None else _Found(identity_of_user(holder, "session", ALL_SCOPES), holder.expires_at)
 
-    async def _find_key(self, text: str) -> _Found | None:
-        parsed = parse_api_key(text)
-        if parsed is None:
-            return None
-        key_id, secret_hash = parsed
+    async def _find_key(self, key_id: str, secret_hash: bytes) -> _Found | None:
         async with self._database.reading(EVERY_ACCOUNT) as connection:
             found = await store.find_by_key(connection, key_id)
         is_right = hmac.compare_digest(_NO_SECRET if found is None else found.secret_hash, secret_hash)
         if found is None or not is_right:
             return None
-        return _Found(_of_user(found.holder, "key", found.scopes), found.holder.expires_at, key_id)
+        return _Found(identity_of_user(found.holder, "key", found.scopes), found.holder.expires_at, key_id)
 
-    async def _find_client(self, token: str) -> _Found | None:
-        claims = await self._access_tokens.verify(token)
+    async def _find_client_by_token(self, token: str) -> _Found | None:
+        signed = await self._access_tokens.signed_claims(token)
+        return None if signed is None else await self._find_client(signed)
+
+    async def _find_client(self, signed: SignedClaims) -> _Found | None:
+        claims = await self._access_tokens.in_force(signed)
         if claims is None:
             return None
         async with self._database.reading(EVERY_ACCOUNT) as connection:
             kind = await store.find_account_kind(connection, claims.account_id)
         if kind is None:
             return None
-        return _Found(_of_client(claims, *kind), claims.expires_at)
+        return _Found(identity_of_client(claims, *kind), claims.expires_at, signed=signed)
+
+
+def _key_of(credential: str, kind: bytes) -> bytes:
+    # Hashed, so that no secret stays in memory for longer than its request.
+    return hashlib.sha256(kind + credential.encode()).digest()
 
 
 def _is_plausible(credential: str) -> bool:
@@ -223,44 +301,4 @@ def _is_plausible(credential: str) -> bool:
         and credential.isascii()
         and credential.isprintable()
         and " " not in credential
-    )
-
-
-def _of_user(holder: store.Holder, kind: IdentityKind, scopes: frozenset[str]) -> Identity:
-    return Identity(
-        holder.account_id,
-        f"user:{holder.user_number}",
-        kind,
-        scopes,
-        _roles_of_user(holder.roles, scopes),
-        grid_owners=None,
-        user_number=holder.user_number,
-        account_roles=holder.account_roles,
-        plan_id=holder.plan_id,
-    )
-
-
-def _roles_of_user(roles: frozenset[str], scopes: frozenset[str]) -> frozenset[str]:
-    """The user's roles, and those of the line telemetry API that follow; a key of few scopes leads no account there."""
-    if "read" in scopes:
-        roles |= {"api_consumer"}
-    if scopes >= ALL_SCOPES and roles & LEADING_ROLES:
-        roles |= {"asset_admin", "platform_admin"}
-    return roles
-
-
-def _of_client(claims: Claims, account_roles: frozenset[str], plan_id: int | None) -> Identity:
-    scopes = claims.roles & ALL_SCOPES
-    if "api_consumer" in claims.roles:
-        scopes |= {"read"}
-    return Identity(
-        claims.account_id,
-        f"client:{claims.client_id}",
-        "client",
-        scopes,
-        claims.roles,
-        grid_owners=claims.grid_owners,
-        region=claims.region,
-        account_roles=account_roles,
-        plan_id=plan_id,
     )

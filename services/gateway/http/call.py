@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from services.gateway.auth.gate import Standing
 from services.gateway.auth.identity import Identity, RequestHead
 from services.gateway.http.lasting import EventStream, Held, WebSocketUpgrade
 from services.gateway.http.spool import Spool
@@ -26,7 +27,8 @@ HTML = "text/html; charset=utf-8"
 class Call(Generic[Q, B]):
     """One request: who asks, the ids in its path, its query and body as the route declares them.
 
-    ``head`` is for what is no credential: the address for the audit log, a precondition, how the client reached us.
+    ``head`` is for what is no credential: the address for the audit log, a precondition, how the client reached us. ``standing``
+    is for what lasts longer than the request.
     """
 
     identity: Identity
@@ -34,6 +36,7 @@ class Call(Generic[Q, B]):
     ids: Mapping[str, str]
     query: Q
     body: B
+    standing: Standing | None = None
 
     @property
     def actor(self) -> Actor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from services.gateway.auth.gate import Refused
+from services.gateway.auth.gate import ADMISSION_DEADLINE_S, Refused
 from services.gateway.auth.identity import NOBODY, RequestHead
 from services.gateway.http.bodies import IncomingBody, NoBody
 from services.gateway.http.call import Call, Reply, text_reply
@@ -43,7 +43,6 @@ STRAY_STATUSES: Mapping[str, int] = {
     DependencyUnavailable.code: 503,
 }
 # To look a credential up takes the database milliseconds, or seconds when it is away; the work on a password waits its turn.
-ADMISSION_DEADLINE_S = 10.0
 
 
 class ClientGone(ConnectionError):
@@ -200,7 +199,7 @@ class Dispatcher:
             structlog.contextvars.bind_contextvars(account_id=str(admission.identity.account_id))
             query = route.query.read(raw.query)
             body = await self._read_body(request, route)
-            call = Call(admission.identity, raw.head, raw.ids, query, body)
+            call = Call(admission.identity, raw.head, raw.ids, query, body, admission.standing)
             async with asyncio.timeout(self._handling_deadline_s) as deadline:
                 self._deadlines.add(deadline)
                 try:

@@ -17,6 +17,8 @@ from services.gateway.auth import verifier as verifier_module
 from services.gateway.auth.access_tokens import Claims
 from services.gateway.auth.auth import Auth
 from services.gateway.auth.identity import Identity
+from services.gateway.auth.last_use import LastUse
+from services.gateway.auth.tokens import TokenHasher
 from services.gateway.auth.verifier import Verifier
 from shared.db.engine import PostgresDatabase
 from shared.db.models.identity import accounts, api_keys, user_tokens, users, web_sessions
@@ -306,6 +308,60 @@ async def test_times_of_last_use_are_written_at_most_once_a_minute_and_off_the_r
     world.clock.move(11)
     second = await use_and_write()
     assert second[0] > first[0] and second[1] > first[1]
+
+
+async def test_what_is_remembered_is_seen_too_and_asking_for_it_again_is_no_use(world: World) -> None:
+    seen: list[tuple[int | None, str | None]] = []
+
+    class Notes(LastUse):
+        def note(self, user_number: int | None, key_id: str | None) -> None:
+            seen.append((user_number, key_id))
+
+    key = await make_key(world.database, world.user)
+    hasher = TokenHasher(b"k" * 32)
+    notes = Notes(world.database, world.clock)
+    verifier = Verifier(world.database, hasher, world.tokens, world.clock, last_use=notes)
+    standing = await verifier.known(key)
+    assert standing is not None and len(seen) == 1
+    for _ in range(3):
+        verifier.forget()
+        assert await standing.identity() == standing.owner
+    assert len(seen) == 1
+    assert await whose(verifier, key)  # which the question before has found
+    assert seen == [(world.user.number, key.split("_")[1])] * 2
+
+
+@pytest.mark.parametrize("kind", ["key", "token", "session", "client"])
+async def test_a_credential_can_be_asked_for_again_and_none_is_kept(world: World, kind: str) -> None:
+    verifier, secret = world.here.verifier, "a.b.c"
+    if kind == "session":
+        secret = await world.here.sign_in.open_session(world.user)
+    elif kind == "client":
+        ends_at = world.clock.now() + timedelta(seconds=600)
+        world.tokens.claims[secret] = Claims("c", world.user.account_id, "eu", ALL, None, "production", ends_at)
+    elif kind == "key":
+        secret = await make_key(
+            world.database, world.user, expires_at=world.clock.now().astimezone(UTC) + timedelta(seconds=600)
+        )
+    else:
+        secret = await world.here.sign_in.issue_token(world.user)
+    standing = await (verifier.known_session(secret) if kind == "session" else verifier.known(secret))
+    assert standing is not None
+    assert await standing.identity() == standing.owner
+    reached = texts_within(standing.lookup.find) | {repr(standing.lookup.key)}
+    assert not any(secret in text or secret.rpartition("_")[2] in text for text in reached if kind != "client")
+    assert (standing.lookup.find.func == verifier._find_client) is (kind == "client")  # type: ignore[attr-defined]
+    assert not standing.has_expired()
+    world.clock.move(10 * 24 * 3600)
+    assert standing.has_expired()
+    async with counting(world.database) as statements:
+        assert await standing.identity() is None
+    assert len(statements) <= 1
+
+
+def texts_within(found: object) -> set[str]:
+    """What a partial function has of texts."""
+    return {repr(argument) for argument in getattr(found, "args", ())}
 
 
 async def test_expired_tokens_and_sessions_are_swept_and_others_stay(world: World) -> None:

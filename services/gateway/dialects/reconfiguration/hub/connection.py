@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from services.gateway import metrics
-from services.gateway.auth.identity import Identity, RequestHead
+from services.gateway.auth.gate import Standing
+from services.gateway.auth.identity import Identity
 from services.gateway.dialects.reconfiguration.hub.protocol import (
     HANDSHAKE_DONE,
     PING_FRAME,
@@ -55,7 +56,8 @@ class _Waiting:
 class HubConnection:
     """A connection. ``identity`` is that of the request that attached its transport; before, of the one that negotiated.
 
-    ``head`` is of the newest request of its client, whose credential has to stay valid as long as the connection lasts.
+    ``standing`` is of the newest request of its client that was taken: it has to last as long as the connection. None is
+    of somebody who needs no credential.
     """
 
     def __init__(
@@ -63,19 +65,19 @@ class HubConnection:
         connection_id: str,
         token: str,
         identity: Identity,
-        head: RequestHead,
+        standing: Standing | None,
         groups: Groups,
         now: Callable[[], float],
     ) -> None:
         self.connection_id = connection_id
         self.token = token
         self.identity = identity
-        self.head = head
+        self.standing = standing
         self.transport: Transport | None = None
         self.session_ids: set[str] = set()
         self.is_closed = False
         self.has_shaken_hands = False
-        self.began_at = self.heard_at = self.taken_at = now()
+        self.began_at = self.heard_at = self.taken_at = self.admitted_at = now()
         self._groups = groups
         self._now = now
         self._reader = FrameReader()

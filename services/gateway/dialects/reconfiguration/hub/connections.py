@@ -1,7 +1,7 @@
 """All connections of this process, found by the secret token that negotiation gave out: made, attached, kept alive, ended.
 
-None outlives the credential of its client: each is shown to the gate again and again, as if it were a new request. A token is known to the process that gave it out alone. Behind several gateways a client has to reach the same one again, or skip
-negotiation and use WebSockets.
+None outlives the credential of its client, which is asked for again and again. A token is known to the process that gave it
+out alone. Behind several gateways a client has to reach the same one again, or skip negotiation and use WebSockets.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from services.gateway import metrics
-from services.gateway.auth.gate import Gate, Needs, Refused
-from services.gateway.auth.identity import Identity, RequestHead
+from services.gateway.auth.gate import ADMISSION_DEADLINE_S, Standing
+from services.gateway.auth.identity import Identity
 from services.gateway.dialects.reconfiguration.hub.connection import Groups, HubConnection, Transport
 from services.gateway.http.routes import READ
 from shared.background import BackgroundLoop
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
 
 STOPS_WITHIN_S = 0.5
+# Credentials that are asked for at a time.
+ADMITTED_AT_ONCE = 4
 # Whoever may read what solutions are worth may listen, which takes more than GETs.
 LISTENERS = frozenset({"reconfiguration", READ})
 
@@ -77,14 +79,12 @@ class Connections:
     def __init__(
         self,
         groups: Groups,
-        gate: Gate,
         *,
         most: int,
         timing: Timing | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._groups = groups
-        self._gate = gate
         self._most = most
         self._timing = timing or Timing()
         self._now = now
@@ -116,7 +116,7 @@ class Connections:
         await self._loop.stop(within_s=STOPS_WITHIN_S)
         await self._admission.stop(within_s=STOPS_WITHIN_S)
 
-    def make(self, identity: Identity, head: RequestHead, *, has_token: bool) -> HubConnection:
+    def make(self, identity: Identity, standing: Standing | None, *, has_token: bool) -> HubConnection:
         """A new connection, to which no transport is attached yet; without a token of its own its id serves as one.
 
         Raises:
@@ -126,12 +126,12 @@ class Connections:
             raise DependencyUnavailable("There is no room for another connection now; try again.", retry_after_s=2)
         connection_id = secrets.token_urlsafe(16)
         token = secrets.token_urlsafe(24) if has_token else connection_id
-        made = self._by_token[token] = HubConnection(connection_id, token, identity, head, self._groups, self._now)
+        made = self._by_token[token] = HubConnection(connection_id, token, identity, standing, self._groups, self._now)
         self._count()
         return made
 
-    def find(self, token: str | None, identity: Identity, head: RequestHead) -> HubConnection:
-        """A connection of the caller, whose credential counts from now on: clients of long polls renew theirs under way.
+    def find(self, token: str | None, identity: Identity) -> HubConnection:
+        """A connection of the caller.
 
         Raises:
             ConnectionIdMissing, UnknownConnection: as their names say.
@@ -139,12 +139,13 @@ class Connections:
         if not token:
             raise ConnectionIdMissing
         found = self._by_token.get(token)
-        if found is None or not _may_use(identity, found.identity):
+        if found is None or not _may_use(identity, owner=found.identity):
             raise UnknownConnection
-        found.head = head
         return found
 
-    def attach(self, connection: HubConnection, identity: Identity, transport: Transport) -> None:
+    def attach(
+        self, connection: HubConnection, identity: Identity, standing: Standing | None, transport: Transport
+    ) -> None:
         """Have a transport carry a connection; who asks for that is whose connection it is.
 
         Raises:
@@ -153,6 +154,7 @@ class Connections:
         if connection.transport is not None:
             raise AlreadyAttached(connection.transport)
         connection.transport = transport
+        connection.standing = standing
         if not connection.has_shaken_hands:  # else it may have joined groups already
             connection.identity = identity
         connection.note_sign_of_life()
@@ -188,22 +190,42 @@ class Connections:
         """End connections whose client would not be let in any more, or as somebody else.
 
         Raises:
-            DependencyUnavailable: it cannot be told now, which is no reason to end any.
+            DependencyUnavailable: of some that cannot be told now, which is no reason to end any. Next time the others come
+                first.
         """
         for connection in list(self._by_token.values()):
-            await asyncio.sleep(0)  # what the gate remembers takes no wait, and there may be thousands
-            if connection.is_closed or connection.identity.kind == "open":
-                continue
-            head = connection.head
-            if not await self._is_let_in(head, connection.identity) and connection.head is head:
-                connection.close("credential", error="The credential is not valid any longer.", allow_reconnect=True)
+            if connection.standing is not None and connection.standing.has_expired():
+                self._send_away(connection)
+        longest_ago_first = iter(sorted(self._by_token.values(), key=lambda connection: connection.admitted_at))
+        turns = (self._admit_each(longest_ago_first) for _ in range(ADMITTED_AT_ONCE))
+        for failure in await asyncio.gather(*turns, return_exceptions=True):
+            if failure is not None:
+                raise failure
 
-    async def _is_let_in(self, head: RequestHead, identity: Identity) -> bool:
-        try:
-            admission = await self._gate.admit(head, Needs(is_public=False, any_scope=LISTENERS))
-        except Refused:
-            return False
-        return _may_use(admission.identity, identity)
+    async def _admit_each(self, connections: Iterator[HubConnection]) -> None:
+        for connection in connections:
+            await asyncio.sleep(0)  # what is remembered takes no wait, and there may be thousands
+            standing = connection.standing
+            if standing is None or connection.is_closed:
+                continue
+            connection.admitted_at = self._now()
+            try:
+                async with asyncio.timeout(ADMISSION_DEADLINE_S):
+                    identity = await standing.identity()
+            except TimeoutError:
+                raise DependencyUnavailable("A credential was asked for, and no answer came in time.") from None
+            is_let_in = (
+                identity is not None
+                and bool(identity.scopes & LISTENERS)
+                and _may_use(identity, owner=connection.identity)
+            )
+            if not is_let_in and connection.standing is standing:
+                self._send_away(connection)
+
+    def _send_away(self, connection: HubConnection) -> None:
+        connection.close("credential", error="The credential is not valid any longer.", allow_reconnect=True)
+        if connection.transport is None:
+            self.remove(connection)
 
     def _count(self) -> None:
         counts: dict[str, int] = dict.fromkeys(("none", "WebSockets", "ServerSentEvents", "LongPolling"), 0)
@@ -213,7 +235,7 @@ class Connections:
             metrics.HUB_CONNECTIONS.labels(transport).set(count)
 
 
-def _may_use(asking: Identity, owner: Identity) -> bool:
+def _may_use(asking: Identity, *, owner: Identity) -> bool:
     """Whether a request may speak for a connection. In open mode a cookie proves nothing, and the token is the secret."""
     if asking.account_id != owner.account_id:
         return False

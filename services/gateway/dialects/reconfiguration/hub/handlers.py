@@ -27,20 +27,19 @@ from services.gateway.http.lasting import EventStream, Held, Socket, WebSocketUp
 # A message may hold several frames.
 MAX_MESSAGE_BYTES = 4 * MAX_FRAME_CHARS
 READER_ENDS_WITHIN_S = 1.0
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def negotiate(hub: Connections, call: Call[NegotiateQuery, None]) -> Reply:
     """Make a connection. Version 0 knows no token: the id alone names the connection."""
     version = min(call.query.negotiateVersion, 1)
-    made = hub.make(call.identity, call.head, has_token=version == 1)
+    made = hub.make(call.identity, call.standing, has_token=version == 1)
     told = Negotiated(
         negotiateVersion=version,
         connectionId=made.connection_id,
         connectionToken=made.token if version == 1 else None,
         availableTransports=TRANSPORTS,
     )
-    return Reply(200, told.model_dump_json(exclude_none=True).encode(), JSON, NO_STORE)
+    return Reply(200, told.model_dump_json(exclude_none=True).encode(), JSON)
 
 
 async def connect(hub: Connections, call: Call[ConnectionQuery, None]) -> Reply:
@@ -50,39 +49,39 @@ async def connect(hub: Connections, call: Call[ConnectionQuery, None]) -> Reply:
     headers, token = call.head.headers, call.query.id
     if headers.get("Upgrade", "").lower() == "websocket":
         # A client may skip negotiation, as there is nothing to choose.
-        connection = (
-            hub.find(token, call.identity, call.head) if token else hub.make(call.identity, call.head, has_token=True)
-        )
-        hub.attach(connection, call.identity, "WebSockets")
+        connection = hub.find(token, call.identity) if token else hub.make(call.identity, call.standing, has_token=True)
+        hub.attach(connection, call.identity, call.standing, "WebSockets")
         return Reply(101, WebSocketUpgrade(partial(_carry_socket, hub, connection), MAX_MESSAGE_BYTES))
-    connection = hub.find(token, call.identity, call.head)
+    connection = hub.find(token, call.identity)
     if "text/event-stream" in headers.get("Accept", "").lower():
-        hub.attach(connection, call.identity, "ServerSentEvents")
+        hub.attach(connection, call.identity, call.standing, "ServerSentEvents")
         return Reply(200, EventStream(partial(_carry_events, hub, connection)))
     if connection.transport != "LongPolling":
-        hub.attach(connection, call.identity, "LongPolling")
+        hub.attach(connection, call.identity, call.standing, "LongPolling")
         # The first poll tells the client that the transport works, and is answered at once.
         connection.begin_taking()
         return _frames(connection.take_waiting())
+    connection.standing = call.standing  # clients of long polls renew their credential under way
     return Reply(200, Held(partial(_poll, hub, connection, connection.begin_taking())))
 
 
 async def send(hub: Connections, call: Call[ConnectionQuery, str]) -> Reply:
     """Take frames of a client whose transport carries them one way only."""
-    connection = hub.find(call.query.id, call.identity, call.head)
+    connection = hub.find(call.query.id, call.identity)
     if connection.transport == "WebSockets":
         raise NotReceiving("A WebSocket carries both ways.")
     if connection.is_closed:
         raise UnknownConnection
+    connection.standing = call.standing
     await connection.receive(call.body)
-    return Reply(200, b"", TEXT, NO_STORE)
+    return Reply(200, b"", TEXT)
 
 
 async def disconnect(hub: Connections, call: Call[ConnectionQuery, None]) -> Reply:
     """End a connection."""
     if not call.query.id:
         raise ConnectionIdMissing
-    hub.remove(hub.find(call.query.id, call.identity, call.head))
+    hub.remove(hub.find(call.query.id, call.identity))
     return Reply(202)
 
 
@@ -132,8 +131,8 @@ async def _poll(hub: Connections, connection: HubConnection, turn: int) -> Reply
         return _frames(frames)
     if connection.is_closed:
         hub.remove(connection)
-    return Reply(204, headers=NO_STORE)
+    return Reply(204)
 
 
 def _frames(frames: str) -> Reply:
-    return Reply(200, frames.encode(), TEXT, NO_STORE)
+    return Reply(200, frames.encode(), TEXT)

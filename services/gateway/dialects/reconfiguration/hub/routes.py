@@ -82,5 +82,6 @@ def hub_dialect(connections: Connections, gate: Gate) -> Dialect:
         gate,
         scope=SCOPE,
         roots=(PATH,),
+        common_headers={"Cache-Control": "no-store"},
         cors_roots=frozenset({PATH[1:].lower()}),
     )

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.auth.gate import Admission, Needs, Unauthenticated
-from services.gateway.auth.identity import Identity, RequestHead
+from services.gateway.auth.identity import Identity
+from services.gateway.dialects.reconfiguration.hub import connections as connections_module
 from services.gateway.dialects.reconfiguration.hub.connection import MOST_FRAMES, MOST_GROUPS, HubConnection
 from services.gateway.dialects.reconfiguration.hub.connections import (
     AlreadyAttached,
@@ -21,11 +21,10 @@ from services.gateway.dialects.reconfiguration.hub.connections import (
 from shared.errors import DependencyUnavailable
 from shared.ids import AccountId
 
-ANN = Identity(AccountId(UUID(int=1)), "user:1", "user")
+ANN = Identity(AccountId(UUID(int=1)), "user:1", "user", frozenset({"read"}))
 BOB = replace(ANN, subject="user:2")
 ELSEWHERE = replace(ANN, account_id=AccountId(UUID(int=2)))
 OPEN = replace(ANN, subject="commonUser", kind="open")
-HEAD = RequestHead("GET", "/solutionStatusHub", "", {}, "localhost", "", is_secure=False)
 HELLO = '{"protocol":"json","version":1}\x1e'
 
 
@@ -40,37 +39,39 @@ class Groups:
         self.members.remove((member.identity.subject, session_id))
 
 
-class Gate:
-    """Lets in whoever is listed, by the header that a head has."""
+class Credential:
+    """Is whose the test says, and counts how often it was asked for."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, Identity] = {}
+    def __init__(self, owner: Identity | None = ANN) -> None:
+        self.owner = owner
+        self.is_over = False
         self.is_away = False
+        self.never_tells = False
+        self.asked = 0
 
-    async def admit(self, head: RequestHead, needs: Needs) -> Admission:
-        assert needs == Needs(is_public=False, any_scope=frozenset({"read", "reconfiguration"}))
+    def has_expired(self) -> bool:
+        return self.is_over
+
+    async def identity(self) -> Identity | None:
+        self.asked += 1
         if self.is_away:
             raise DependencyUnavailable("the database is away")
-        identity = self.known.get(head.headers["Authorization"])
-        if identity is None:
-            raise Unauthenticated("not valid", is_missing=False)
-        return Admission(identity)
-
-
-def head_of(credential: str) -> RequestHead:
-    return replace(HEAD, headers={"Authorization": credential})
+        if self.never_tells:
+            await asyncio.Event().wait()
+        return self.owner
 
 
 class World:
     def __init__(self, most: int = 10) -> None:
         self.seconds = 1000.0
         self.groups = Groups()
-        self.gate = Gate()
-        self.table = Connections(self.groups, self.gate, most=most, timing=Timing(), now=lambda: self.seconds)
+        self.table = Connections(self.groups, most=most, timing=Timing(), now=lambda: self.seconds)
 
-    async def attached(self, identity: Identity = ANN, *, greets: bool = True) -> HubConnection:
-        made = self.table.make(identity, HEAD, has_token=True)
-        self.table.attach(made, identity, "LongPolling")
+    async def attached(
+        self, identity: Identity = ANN, credential: Credential | None = None, *, greets: bool = True
+    ) -> HubConnection:
+        made = self.table.make(identity, credential, has_token=True)
+        self.table.attach(made, identity, credential, "LongPolling")
         if greets:
             await made.receive(HELLO)
             assert made.take_waiting() == "{}\x1e"
@@ -228,11 +229,11 @@ async def test_a_ping_of_the_client_keeps_it(world: World) -> None:
 
 
 async def test_what_is_never_attached_or_never_greets_makes_room(world: World) -> None:
-    idle = world.table.make(ANN, HEAD, has_token=True)
+    idle = world.table.make(ANN, None, has_token=True)
     silent = await world.attached(greets=False)
     await world.after(15.5)
     with pytest.raises(UnknownConnection):
-        world.table.find(idle.token, ANN, HEAD)
+        world.table.find(idle.token, ANN)
     await world.after(15)
     assert silent.is_closed
 
@@ -241,18 +242,13 @@ async def test_what_is_never_attached_or_never_greets_makes_room(world: World) -
 
 
 async def test_a_connection_ends_with_its_credential(world: World) -> None:
-    world.gate.known = {"a": ANN, "b": BOB}
-    ended, kept = (
-        world.table.make(identity, head_of(credential), has_token=True)
-        for identity, credential in ((ANN, "a"), (BOB, "b"))
-    )
+    credentials = {ANN: Credential(ANN), BOB: Credential(BOB)}
+    ended, kept = [await world.attached(owner, credential) for owner, credential in credentials.items()]
     for connection in (ended, kept):
-        world.table.attach(connection, connection.identity, "WebSockets")
-        await connection.receive(HELLO + call("AddToGroup", "s", invocation_id=None))
-        connection.take_waiting()
+        await connection.receive(call("AddToGroup", "s", invocation_id=None))
     await world.table.admit_again()
     assert not ended.is_closed
-    del world.gate.known["a"]
+    credentials[ANN].owner = None
     await world.table.admit_again()
     assert frames(ended.take_waiting()) == [
         {"type": 7, "error": "The credential is not valid any longer.", "allowReconnect": True}
@@ -261,31 +257,69 @@ async def test_a_connection_ends_with_its_credential(world: World) -> None:
     assert world.groups.members == [("user:2", "s")]
 
 
-async def test_a_credential_that_is_somebody_elses_now_ends_the_connection(world: World) -> None:
-    made = world.table.make(ANN, head_of("a"), has_token=True)
-    world.gate.known = {"a": BOB}
+@pytest.mark.parametrize("owner", [BOB, replace(ANN, scopes=frozenset({"jobs"}))])
+async def test_a_credential_that_is_somebody_elses_or_reaches_less_far_now_ends_the_connection(
+    world: World, owner: Identity
+) -> None:
+    connection = await world.attached(ANN, Credential(owner))
+    await world.table.admit_again()
+    assert connection.is_closed
+
+
+async def test_what_no_transport_carries_goes_at_once_with_its_credential(world: World) -> None:
+    made = world.table.make(ANN, Credential(None), has_token=True)
     await world.table.admit_again()
     assert made.is_closed
+    with pytest.raises(UnknownConnection):
+        world.table.find(made.token, ANN)
 
 
-async def test_the_credential_of_the_newest_request_counts(world: World) -> None:
-    world.gate.known = {"new": ANN}
-    made = world.table.make(ANN, head_of("old"), has_token=True)
-    assert world.table.find(made.token, ANN, head_of("new")) is made
+async def test_what_is_known_to_be_over_ends_without_a_question(world: World) -> None:
+    credential = Credential()
+    connection = await world.attached(ANN, credential)
+    credential.is_over = credential.is_away = True
+    await world.table.admit_again()
+    assert (connection.is_closed, credential.asked) == (True, 0)
+
+
+async def test_the_credential_of_the_newest_request_that_was_taken_counts(world: World) -> None:
+    first, second, third = Credential(None), Credential(), Credential(None)
+    made = world.table.make(ANN, first, has_token=True)
+    world.table.attach(world.table.find(made.token, ANN), ANN, second, "WebSockets")
+    with pytest.raises(AlreadyAttached):
+        world.table.attach(world.table.find(made.token, ANN), ANN, third, "WebSockets")
     await world.table.admit_again()
     assert not made.is_closed
+    assert (first.asked, second.asked, third.asked) == (0, 1, 0)
 
 
-async def test_a_gate_that_cannot_tell_ends_no_connection(world: World) -> None:
-    made = world.table.make(ANN, head_of("a"), has_token=True)
-    world.gate.is_away = True
-    with pytest.raises(DependencyUnavailable):
-        await world.table.admit_again()
-    assert not made.is_closed
+async def test_a_credential_that_cannot_be_told_ends_nothing_and_keeps_no_other_from_being_asked_for() -> None:
+    world = World(most=12)
+    credentials = [Credential() for _ in range(12)]
+    held = [await world.attached(ANN, credential) for credential in credentials]
+    for credential in credentials[:4]:
+        credential.is_away = True
+    credentials[-1].owner = None
+    for _ in range(2):
+        world.seconds += 1
+        with pytest.raises(DependencyUnavailable):
+            await world.table.admit_again()
+    assert [connection.is_closed for connection in held] == [False] * 11 + [True]
+    assert all(credential.asked for credential in credentials)
+
+
+async def test_a_question_without_an_answer_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections_module, "ADMISSION_DEADLINE_S", 0.01)
+    slow, gone = Credential(), Credential(None)
+    slow.never_tells = True
+    waiting, ended = [await world.attached(ANN, credential) for credential in (slow, gone)]
+    with pytest.raises(DependencyUnavailable, match="in time"):
+        await asyncio.wait_for(world.table.admit_again(), 5)
+    assert (waiting.is_closed, ended.is_closed) == (False, True)
 
 
 async def test_in_open_mode_there_is_no_credential_to_end(world: World) -> None:
-    made = world.table.make(OPEN, HEAD, has_token=True)
+    made = world.table.make(OPEN, None, has_token=True)
     await world.table.admit_again()
     assert not made.is_closed
 
@@ -294,20 +328,20 @@ async def test_in_open_mode_there_is_no_credential_to_end(world: World) -> None:
 
 
 async def test_connections_are_found_by_their_token_and_only_by_whose_they_are(world: World) -> None:
-    made = world.table.make(ANN, HEAD, has_token=True)
+    made = world.table.make(ANN, None, has_token=True)
     assert made.token != made.connection_id
-    assert world.table.find(made.token, ANN, HEAD) is made
+    assert world.table.find(made.token, ANN) is made
     for token, identity in ((made.connection_id, ANN), ("", ELSEWHERE), (made.token, BOB), (made.token, ELSEWHERE)):
         with pytest.raises((UnknownConnection, ConnectionIdMissing)):
-            world.table.find(token, identity, HEAD)
-    plain = world.table.make(ANN, HEAD, has_token=False)
-    assert world.table.find(plain.connection_id, ANN, HEAD) is plain
+            world.table.find(token, identity)
+    plain = world.table.make(ANN, None, has_token=False)
+    assert world.table.find(plain.connection_id, ANN) is plain
 
 
 async def test_in_open_mode_the_cookie_of_the_attaching_request_counts(world: World) -> None:
-    made = world.table.make(OPEN, HEAD, has_token=True)
+    made = world.table.make(OPEN, None, has_token=True)
     other = replace(OPEN, subject="another")
-    world.table.attach(world.table.find(made.token, other, HEAD), other, "WebSockets")
+    world.table.attach(world.table.find(made.token, other), other, None, "WebSockets")
     await made.receive(HELLO + call("AddToGroup", "s"))
     assert world.groups.members == [("another", "s")]
 
@@ -315,16 +349,16 @@ async def test_in_open_mode_the_cookie_of_the_attaching_request_counts(world: Wo
 async def test_a_second_transport_is_refused(world: World) -> None:
     made = await world.attached()
     with pytest.raises(AlreadyAttached, match="LongPolling"):
-        world.table.attach(made, ANN, "WebSockets")
+        world.table.attach(made, ANN, None, "WebSockets")
 
 
 async def test_the_number_of_connections_is_bounded() -> None:
     world = World(most=2)
-    first, _ = world.table.make(ANN, HEAD, has_token=True), world.table.make(ANN, HEAD, has_token=True)
+    first, _ = world.table.make(ANN, None, has_token=True), world.table.make(ANN, None, has_token=True)
     with pytest.raises(DependencyUnavailable):
-        world.table.make(ANN, HEAD, has_token=True)
+        world.table.make(ANN, None, has_token=True)
     world.table.remove(first)
-    world.table.make(ANN, HEAD, has_token=True)
+    world.table.make(ANN, None, has_token=True)
 
 
 async def test_at_the_end_everybody_is_sent_away_to_come_back_and_nobody_is_let_in(world: World) -> None:
@@ -336,6 +370,6 @@ async def test_at_the_end_everybody_is_sent_away_to_come_back_and_nobody_is_let_
     assert told is not None
     assert frames(told) == [{"type": 7, "allowReconnect": True}]
     with pytest.raises(DependencyUnavailable):
-        world.table.make(ANN, HEAD, has_token=True)
+        world.table.make(ANN, None, has_token=True)
     world.table.remove(connection)
     await asyncio.wait_for(stopping, 5)
