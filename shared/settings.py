@@ -209,6 +209,14 @@ class Settings(BaseModel):
     """Optimisations that one optimizer works on at a time. For whoever sizes machines."""
     worker_memory_bytes: Annotated[int, Field(ge=256 * MIB)] = 4 * GIB
     """Memory in bytes that one child process may take for a question. For whoever sizes machines."""
+    flexibility_job_limit_s: Annotated[float, Field(gt=0, le=1700)] = 180.0
+    """Seconds that a schedule or a forecast may take before it has failed. For very large sites."""
+    flexibility_data_wait_limit_s: Annotated[float, Field(ge=0, le=600)] = 60.0
+    """Seconds that a schedule or a forecast waits for data that were posted before it and are still to be stored. For nobody, as a rule."""
+    schedule_solver_limit_s: Annotated[float, Field(gt=0, le=1700)] = 60.0
+    """Seconds after which the best schedule found so far is taken. For very large sites."""
+    schedule_mip_gap: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Relative distance from the least cost that is good enough for a schedule; 0: the best one. For very large sites."""
     enumeration_limit: Annotated[int, Field(ge=0)] = 2_000_000
     """Radial configurations up to which a network is searched completely, which proves the optimum. For experiments."""
     lease_ttl_s: Annotated[float, Field(ge=2, le=300)] = 6.0

@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 
 from services.optimizer import metrics
+from services.optimizer.flexibility.forecasts import Forecasts
+from services.optimizer.flexibility.jobs import Jobs
+from services.optimizer.flexibility.jobs import Limits as JobLimits
+from services.optimizer.flexibility.schedules import Schedules
 from services.optimizer.handlers import handlers
 from services.optimizer.run_supervisor import Limits, RunSupervisor
 from services.optimizer.supervised_run import RunChild
@@ -13,12 +17,15 @@ from services.optimizer.tasks import entry
 from services.optimizer.tasks.values import RunJob
 from shared.background import BackgroundLoop
 from shared.bus.runner import Runner
+from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
 from shared.contracts.reconfiguration import RUNS
 from shared.errors import WorkerDied
 from shared.process import Process
 from shared.workers import Launcher, WorkerPool
 
 RUNS_PREFETCH = 8
+# Jobs that wait for data take no child; so many may do so before others wait behind them.
+JOBS_PREFETCH = 16
 # Searches give way to questions, which somebody waits for.
 RUN_NICENESS = 10
 CHILDREN_END_WITHIN_S = 1.0
@@ -28,7 +35,7 @@ CHILDREN_READY_WITHIN_S = 120.0
 
 
 class Optimizer:
-    """The service: answers questions about networks and sessions, and works on optimisation runs."""
+    """The service: answers questions about networks and sessions, works on optimisation runs, and does schedule and forecast jobs."""
 
     def __init__(self, process: Process) -> None:
         settings = process.settings
@@ -40,6 +47,15 @@ class Optimizer:
             memory_bytes=settings.worker_memory_bytes,
             # The runner takes no more messages than there are children; this is for a moment of overlap.
             max_waiting=settings.optimizer_processes,
+        )
+        self._job_pools = tuple(
+            WorkerPool(
+                self._launcher,
+                processes=settings.optimizer_processes,
+                memory_bytes=settings.worker_memory_bytes,
+                max_waiting=JOBS_PREFETCH,
+            )
+            for _ in (ScheduleRequested, ForecastRequested)
         )
         self._supervisor = RunSupervisor(
             process.database,
@@ -66,6 +82,7 @@ class Optimizer:
         self._runners = (
             Runner(process.database, process.bus, of_questions, prefetch=settings.optimizer_processes),
             Runner(process.database, process.bus, of_runs, prefetch=RUNS_PREFETCH),
+            *self._of_jobs(process),
         )
         self._children = BackgroundLoop("children", self._keep_children_ready, every_s=LOOK_AFTER_CHILDREN_EVERY_S)
         process.health.add("children", self._children_are_well)
@@ -88,13 +105,33 @@ class Optimizer:
             self._supervisor.stop(within_s=working_s),
         )
         await self._children.stop(within_s=CHILDREN_END_WITHIN_S)
-        self._pool.close()
+        for pool in (self._pool, *self._job_pools):
+            pool.close()
         await self._launcher.close()
 
     @property
     def launcher_pid(self) -> int | None:
         """The process from which children are forked."""
         return self._launcher.pid
+
+    def _of_jobs(self, process: Process) -> tuple[Runner, Runner]:
+        """Schedules and forecasts, with children of their own: neither waits behind questions, nor behind the other."""
+        settings = self._settings
+        limits = JobLimits(
+            job_s=settings.flexibility_job_limit_s,
+            data_wait_s=settings.flexibility_data_wait_limit_s,
+            solver_s=settings.schedule_solver_limit_s,
+            mip_gap=settings.schedule_mip_gap,
+        )
+        jobs = Jobs(process.database, process.clock, limits)
+        of_schedules, of_forecasts = self._job_pools
+        schedules = Schedules(process.database, of_schedules, process.clock, limits)
+        forecasts = Forecasts(process.database, of_forecasts, process.clock, limits)
+        of_both = (jobs.handler(ScheduleRequested, schedules), jobs.handler(ForecastRequested, forecasts))
+        first, second = (
+            Runner(process.database, process.bus, [handler], prefetch=JOBS_PREFETCH) for handler in of_both
+        )
+        return first, second
 
     async def _start_child(self, job: RunJob) -> RunChild:
         memory_bytes = self._settings.worker_memory_bytes
@@ -103,7 +140,8 @@ class Optimizer:
     async def _keep_children_ready(self) -> None:
         if not self._launcher.is_ready:
             metrics.CHILDREN_READY.set(0)
-            await self._pool.warm_up()
+            for pool in (self._pool, *self._job_pools):
+                await pool.warm_up()
         metrics.CHILDREN_READY.set(1)
 
     async def _children_are_well(self) -> str | None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from shared.errors import InvalidInput
 
@@ -61,9 +63,6 @@ def fit_quantile(
 
     No column may be NaN altogether.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
-
     trees = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=quantile,
@@ -84,8 +83,6 @@ def fit_quantile(
 
 def predict_quantile(trees: Any, features: FloatArray) -> FloatArray:  # Any: scikit-learn has no types
     """The estimates (R,) for features (R, F)."""
-    from threadpoolctl import threadpool_limits
-
     with threadpool_limits(1, user_api="openmp"):
         return np.asarray(trees.predict(features), dtype=np.float64)
 

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from services.optimizer.tasks.flexibility_values import (
+    Events,
+    ForecastInput,
+    FoundForecast,
+    FoundSchedule,
+    NoSchedule,
+    PreparedSchedule,
+    ScheduleInput,
+    SolverLimits,
+)
 from services.optimizer.tasks.values import (
     EvaluatedSolution,
     LoadedNetwork,
@@ -67,3 +77,26 @@ def optimise_run(channel: Channel, job: RunJob) -> None:
     from services.optimizer.tasks import runs
 
     runs.optimise(channel, job)
+
+
+def prepare_schedule(given: ScheduleInput) -> PreparedSchedule:
+    """Collect the configuration of a schedule and say which series it needs."""
+    from services.optimizer.tasks import schedules
+
+    return schedules.prepare(given)
+
+
+def plan_schedule(
+    prepared: PreparedSchedule, series: tuple[Events, ...], limits: SolverLimits
+) -> FoundSchedule | NoSchedule:
+    """Find the least-cost schedule, or say why there is none."""
+    from services.optimizer.tasks import schedules
+
+    return schedules.plan(prepared, series, limits)
+
+
+def make_forecast(given: ForecastInput) -> FoundForecast:
+    """Learn from the past and look ahead."""
+    from services.optimizer.tasks import forecasts
+
+    return forecasts.make(given)

@@ -7,8 +7,8 @@ share the machine code and begin their work at once; without it each would spend
 from __future__ import annotations
 
 from services.optimizer.reconfiguration.warm import warm
-from services.optimizer.tasks import networks, runs, sessions
+from services.optimizer.tasks import forecasts, networks, runs, schedules, sessions
 
-__all__ = ["networks", "runs", "sessions"]
+__all__ = ["forecasts", "networks", "runs", "schedules", "sessions"]
 
 warm()

@@ -1,0 +1,135 @@
+"""The optimizer's SQL around sites: assets, sensors, and the values of series. What is public is within everybody's reach."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.models.flexibility import assets, sensors
+from shared.db.models.identity import accounts
+from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.ids import AccountId
+
+# No tree is deeper; a cycle ends there.
+_DEEPEST = 50
+
+_ASSET = (
+    assets.c.asset_id,
+    assets.c.parent_asset_id,
+    assets.c.name,
+    assets.c.asset_type,
+    assets.c.attributes,
+    assets.c.flex_model,
+    assets.c.flex_context,
+)
+_SENSOR = (
+    sensors.c.sensor_id,
+    sensors.c.account_id,
+    sensors.c.asset_id,
+    sensors.c.name,
+    sensors.c.unit,
+    sensors.c.event_resolution_s,
+    sensors.c.timezone,
+    sensors.c.attributes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedSensor:
+    """A sensor and whose it is; None: public."""
+
+    account_id: AccountId | None
+    facts: SensorFacts
+
+
+async def asset_tree(connection: AsyncConnection, account_id: AccountId, asset_id: int) -> dict[int, AssetFacts]:
+    """An asset with all above and below it; empty where it is gone. Parents come before their children below it."""
+    up = _walk(account_id, asset_id, is_up=True)
+    down = _walk(account_id, asset_id, is_up=False)
+    statement = select(*_ASSET).where(
+        or_(assets.c.asset_id.in_(select(up.c.asset_id)), assets.c.asset_id.in_(select(down.c.asset_id)))
+    )
+    rows = await connection.execute(statement.order_by(assets.c.asset_id))
+    return {row.asset_id: _asset(row) for row in rows}
+
+
+async def sensors_by_id(
+    connection: AsyncConnection, account_id: AccountId, sensor_ids: Collection[int]
+) -> dict[int, OwnedSensor]:
+    """Sensors of an account, and public ones; those that are not there are left out."""
+    if not sensor_ids:
+        return {}
+    statement = select(*_SENSOR).where(_is_visible(sensors, account_id), sensors.c.sensor_id.in_(list(sensor_ids)))
+    return {row.sensor_id: _sensor(row) for row in await connection.execute(statement)}
+
+
+async def accounts_by_number(connection: AsyncConnection, numbers: Collection[int]) -> list[UUID]:
+    """The ids of accounts within reach by the numbers that clients know."""
+    rows = await connection.execute(select(accounts.c.account_id).where(accounts.c.number.in_(list(numbers))))
+    return [UUID(int=row.int) for row in rows.scalars()]
+
+
+def named_sensors(configuration: object) -> set[int]:
+    """Ids of all sensors that a flex-model or flex-context names, however deep. (Other numbers under such keys do no harm.)"""
+    found: set[int] = set()
+    waiting: list[tuple[object, bool]] = [(configuration, False)]
+    while waiting:
+        value, is_sensor = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(below, "sensor" in str(key)) for key, below in value.items()]
+        elif isinstance(value, list):
+            waiting += [(below, is_sensor) for below in value]
+        elif is_sensor and type(value) is int:
+            found.add(value)
+    return found
+
+
+# ------------------------------------------------------------------ below
+
+
+def _walk(account_id: AccountId, asset_id: int, *, is_up: bool) -> Any:  # Any: a recursive expression
+    name = "above" if is_up else "below"
+    walk = (
+        select(assets.c.asset_id, assets.c.parent_asset_id, literal(0).label("depth"))
+        .where(_is_visible(assets, account_id), assets.c.asset_id == asset_id)
+        .cte(name, recursive=True)
+    )
+    link = assets.c.asset_id == walk.c.parent_asset_id if is_up else assets.c.parent_asset_id == walk.c.asset_id
+    further = select(assets.c.asset_id, assets.c.parent_asset_id, (walk.c.depth + 1).label("depth")).where(
+        link, _is_visible(assets, account_id), walk.c.depth < _DEEPEST
+    )
+    return walk.union_all(further)
+
+
+def _is_visible(table: Table, account_id: AccountId) -> ColumnElement[bool]:
+    return or_(table.c.account_id == account_id, table.c.account_id.is_(None))
+
+
+def _asset(row: Any) -> AssetFacts:  # Any: a row
+    return AssetFacts(
+        asset_id=row.asset_id,
+        parent_asset_id=row.parent_asset_id,
+        name=row.name,
+        asset_type=row.asset_type,
+        attributes=row.attributes,
+        flex_model=row.flex_model,
+        flex_context=row.flex_context,
+    )
+
+
+def _sensor(row: Any) -> OwnedSensor:  # Any: a row
+    facts = SensorFacts(
+        sensor_id=row.sensor_id,
+        asset_id=row.asset_id,
+        name=row.name,
+        unit=row.unit,
+        resolution_s=row.event_resolution_s,
+        timezone=row.timezone,
+        attributes=row.attributes,
+    )
+    return OwnedSensor(None if row.account_id is None else AccountId(UUID(int=row.account_id.int)), facts)
