@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.optimizer.scheduling.building.assembling import build_problem
+from services.optimizer.scheduling.building.ground import Ground
 from services.optimizer.scheduling.building.input_series import InputSeries, SeriesKey
 from services.optimizer.scheduling.building.window import Window
-from services.optimizer.scheduling.results.outputs import SensorOutput
-from services.optimizer.scheduling.results.wishes import WishItem
+from services.optimizer.scheduling.errors import Infeasible, ProblemMalformed, SolverFailed
+from services.optimizer.scheduling.results.costs import costs_by_name
+from services.optimizer.scheduling.results.outputs import SensorOutput, outputs_of
+from services.optimizer.scheduling.results.wishes import WishItem, wishes_met
+from services.optimizer.scheduling.solver import solve
+from shared.errors import BusbarError
 from shared.flexibility.collection import Collected
 from shared.flexibility.facts import Assets, Sensors
 
@@ -31,7 +37,6 @@ class PlanRequest:
     sensors: Sensors
     assets: Assets
     inputs: Mapping[SeriesKey, InputSeries]
-    is_sensor_trigger: bool = False
     warnings: tuple[str, ...] = ()
     time_limit_s: float = 60.0
     mip_gap: float = 0.0
@@ -72,4 +77,37 @@ class PlanFailed:
 
 def plan(request: PlanRequest) -> Planned | PlanFailed:
     """The least-cost schedule of all devices, or why there is none. What is wrong with the input never raises; bugs do."""
-    raise NotImplementedError
+    collected = request.collected
+    ground = Ground(request.window, request.inputs, request.sensors, request.assets, collected.context.currency)
+    for text in (*request.warnings, *collected.warnings):
+        ground.warn(text)
+    try:
+        return _planned(request, ground)
+    except (ProblemMalformed, SolverFailed):
+        raise
+    except Infeasible as infeasible:
+        # The type is what clients of this API know an infeasible problem by.
+        return PlanFailed("str", "infeasible", infeasible.message, tuple(ground.warnings))
+    except BusbarError as error:
+        return PlanFailed(type(error).__name__, error.message, None, tuple(ground.warnings))
+
+
+def _planned(request: PlanRequest, ground: Ground) -> Planned:
+    built = build_problem(request.collected, ground)
+    solution = solve(built.problem, time_limit_s=request.time_limit_s, mip_gap=request.mip_gap)
+    outputs = outputs_of(built, solution, ground)
+    resolved, unresolved = wishes_met(built.stocks, solution.level_mwh, ground.window)
+    if not solution.is_proven:
+        ground.warn(
+            f"Time ran out: the schedule is the best that was found, within {100 * solution.gap:.3g} % of the best."
+        )
+    return Planned(
+        outputs,
+        resolved,
+        unresolved,
+        costs_by_name(built, solution),
+        ground.currency,
+        solution.gap,
+        solution.is_proven,
+        tuple(ground.warnings),
+    )

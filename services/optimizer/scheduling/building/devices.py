@@ -10,13 +10,9 @@ from services.optimizer.scheduling.building.errors import PlanImpossible, PowerC
 from services.optimizer.scheduling.building.ground import Ground, is_consumption_positive, is_set, timezone_of
 from services.optimizer.scheduling.building.series_filling import filled, read_on_steps
 from services.optimizer.scheduling.problem import Device, FloatArray
-from shared.errors import InvalidInput
 from shared.flexibility.collection import CollectedEntry, InflexibleDevice
 from shared.flexibility.flex_model import FlexModelEntry
 from shared.flexibility.quantities import CAPACITY_FILLING, EFFICIENCY_FILLING, Fixed, Segments, VariableQuantity
-from shared.units import parse_quantity, parse_unit
-
-MW = parse_unit("MW")
 
 
 @dataclass(frozen=True)
@@ -50,16 +46,14 @@ class FlexibleDevice:
     device: Device
 
 
-def flexible_device(
-    number: int, collected: CollectedEntry, site_power_capacity: VariableQuantity | None, ground: Ground
-) -> FlexibleDevice:
+def flexible_device(number: int, collected: CollectedEntry, ground: Ground) -> FlexibleDevice:
     """The device of an entry with hard capacities: ``softened`` makes them soft.
 
     Raises:
         PowerCapacityMissing: Nothing limits its power.
     """
     entry = collected.entry
-    capacities = _capacities(collected, site_power_capacity, ground)
+    capacities = _capacities(collected, ground)
     charging, discharging = _efficiencies(collected, ground)
     bands = tuple((mode.low_mw, mode.high_mw) for mode in entry.operation_modes)
     name = f"device {number} (sensor {entry.power_sensor_id})"
@@ -102,19 +96,17 @@ def is_nonzero(quantity: VariableQuantity | None) -> bool:
     return quantity is not None
 
 
-def _capacities(collected: CollectedEntry, site_power_capacity: VariableQuantity | None, ground: Ground) -> Capacities:
+def _capacities(collected: CollectedEntry, ground: Ground) -> Capacities:
     entry = collected.entry
     clock = timezone_of(entry.power_sensor_id, ground.sensors)
-    consumption, production, power, site = (
-        filled(quantity, CAPACITY_FILLING, ground, clock)
-        for quantity in (
-            entry.consumption_capacity,
-            entry.production_capacity,
-            entry.power_capacity,
-            site_power_capacity,
-        )
+    given = (
+        entry.consumption_capacity,
+        entry.production_capacity,
+        entry.power_capacity,
+        collected.fallback_power_capacity,
     )
-    for other in (np.fmax(consumption, production), _capacity_attribute(collected, ground), site):
+    consumption, production, power, fallback = (filled(one, CAPACITY_FILLING, ground, clock) for one in given)
+    for other in (np.fmax(consumption, production), fallback):
         power = np.where(np.isnan(power), other, power)
     if np.isnan(power).any():
         raise PowerCapacityMissing(collected.asset_id)
@@ -133,23 +125,6 @@ def _capacities(collected: CollectedEntry, site_power_capacity: VariableQuantity
     return Capacities(power, consumption, production)
 
 
-def _capacity_attribute(collected: CollectedEntry, ground: Ground) -> float:
-    """A power limit from the attributes of the sensor and its asset [MW], NaN where there is none."""
-    names = ["site-power-capacity"]
-    if ground.is_sensor_trigger:
-        names.insert(0, "capacity_in_mw")
-    for name in names:
-        value = ground.attribute(name, collected.entry.power_sensor_id, collected.asset_id)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            try:
-                return parse_quantity(value, MW).to(MW)
-            except InvalidInput as invalid:
-                raise PlanImpossible(
-                    f"The attribute '{name}' of asset {collected.asset_id}: {invalid.message}"
-                ) from invalid
-    return float("nan")
-
-
 def _says(collected: CollectedEntry, attribute: str, ground: Ground) -> bool:
     return is_set(ground.attribute(attribute, collected.entry.power_sensor_id, collected.asset_id))
 
@@ -158,8 +133,6 @@ def _efficiencies(collected: CollectedEntry, ground: Ground) -> tuple[FloatArray
     """(N,) charging and discharging efficiency; None is 1."""
     entry = collected.entry
     roundtrip = entry.roundtrip_efficiency
-    if roundtrip is None and entry.charging_efficiency is None and entry.discharging_efficiency is None:
-        roundtrip = _roundtrip_attribute(collected, ground)
     if roundtrip is not None:
         each = np.full(ground.window.count, roundtrip**0.5)
         return (None, None) if roundtrip == 1 else (each, each)
@@ -181,10 +154,3 @@ def _efficiency(
     if not (values > 0).all():
         raise PlanImpossible(f"The {name} on asset {collected.asset_id} must be above 0 % in every step.")
     return values
-
-
-def _roundtrip_attribute(collected: CollectedEntry, ground: Ground) -> float | None:
-    if not ground.is_sensor_trigger:
-        return None
-    value = ground.attribute("roundtrip_efficiency", collected.entry.power_sensor_id, collected.asset_id)
-    return float(value) if isinstance(value, int | float) and 0 < value <= 1 else None

@@ -22,8 +22,6 @@ class Ground:
     sensors: Sensors
     assets: Assets
     currency: str
-    # A sensor trigger: older names of attributes count for its sensor.
-    is_sensor_trigger: bool = False
     warnings: dict[str, None] = field(default_factory=dict)
 
     def warn(self, text: str) -> None:

@@ -78,8 +78,8 @@ def needs_of(
 
 def references(collected: Collected) -> Iterator[SensorReference]:
     """Every sensor that is read over the whole window; the states of charge at the start are not among them."""
-    for entry in _entries(collected):
-        yield from _of(_quantities_of_entry(entry))
+    for one in collected.entries:
+        yield from _of((*_quantities_of_entry(one.entry), one.fallback_power_capacity))
     for inflexible in collected.inflexible_devices:
         yield inflexible.reference
     context = collected.context

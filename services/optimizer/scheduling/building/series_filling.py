@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.optimizer.scheduling.building.errors import PlanImpossible, PricesUnknown
 from services.optimizer.scheduling.building.ground import Ground
@@ -45,8 +47,16 @@ def filled(quantity: VariableQuantity | None, filling: Filling, ground: Ground, 
     return np.where(np.isnan(values), 1.0, values) if filling.gap is Gap.FULL else values
 
 
-def prices(quantity: VariableQuantity, ground: Ground, what: str, timezone: str = "UTC") -> FloatArray:
-    """(N,) prices: the first and last known ones hold on to the edges; in gaps the last one holds on, with a warning.
+@dataclass(frozen=True)
+class Prices:
+    """(N,) prices, and (N,) whether a step lies between the first and the last step that a price is known for."""
+
+    values: FloatArray
+    is_within_known: NDArray[np.bool_]
+
+
+def prices(quantity: VariableQuantity, ground: Ground, what: str, timezone: str = "UTC") -> Prices:
+    """The first and last known prices hold on to the edges; in gaps the last one holds on, with a warning.
 
     Raises:
         PricesUnknown: None is known for any step.
@@ -54,15 +64,16 @@ def prices(quantity: VariableQuantity, ground: Ground, what: str, timezone: str 
     values = filled(quantity, PRICE_FILLING, ground, timezone)
     known = ~np.isnan(values)
     if known.all():
-        return values
+        return Prices(values, known)
     if not known.any():
         raise PricesUnknown(quantity.sensor_id if isinstance(quantity, SensorReference) else None)
     first, last = np.flatnonzero(known)[[0, -1]]
     gaps = int(last + 1 - first - known.sum())
     if gaps:
         ground.warn(f"The {what} has a gap: in {gaps} of {len(values)} steps the last known value is carried forward.")
-    carried = np.maximum.accumulate(np.where(known, np.arange(len(values)), first))
-    return np.asarray(values[carried])
+    steps = np.arange(len(values))
+    carried = np.maximum.accumulate(np.where(known, steps, first))
+    return Prices(values[carried], (steps >= first) & (steps <= last))
 
 
 def read_on_steps(reference: SensorReference, ground: Ground) -> FloatArray:
