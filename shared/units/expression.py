@@ -20,7 +20,7 @@ _MAX_POWER_OF_TEN = 400
 _MAX_DIGITS = 60
 
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TOKEN = re.compile(rf"\s*(?:(?P<number>{NUMBER})|(?P<name>(?:[^\W\d]|[%‰°℃℉])(?:\w|[%°])*)|(?P<sign>\*\*|[-+*/^()]))")
+_TOKEN = re.compile(rf"\s*(?:(?P<number>{NUMBER})|(?P<name>(?:[^\W\d]|[%‰°])(?:\w|[%°])*)|(?P<sign>\*\*|[-+*/^()]))")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 # One way to write each sign: the operators of products, the minus, the ohm and micro signs of older character sets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 
@@ -10,30 +11,28 @@ from shared.units.expression import Amount, Lookup, evaluate
 from shared.units.unit import DIMENSIONLESS, Dimension, Unit
 
 _ONE = Fraction(1)
+_LONGEST_PREFIX = 6
 
 
 def unit_named(name: str) -> Unit | None:
-    """The unit of this one name ("kW", "°C", "cEUR"), or None."""
-    found = _exactly(name) or _with_prefix(name)
+    """The unit of this one name ("kW", "°C", "cEUR", "hours"), or None."""
+    found = _singular(name)
+    # A plural is that of a word: "hours", but no "ms" of meters.
     if found is None and len(name) > 3 and name.endswith("s"):
-        found = _exactly(name[:-1], is_plural=True) or _with_prefix(name[:-1], is_plural=True)
+        found = _singular(name[:-1], shortest=3)
     return found and Unit(name, found.factor, found.dimension, found.offset)
 
 
-def _exactly(name: str, *, is_plural: bool = False) -> Unit | None:
-    if is_plural and len(name) < 3:
-        return None
-    return _known().get(name) or _prefixable().get(name)
+def _singular(name: str, shortest: int = 1) -> Unit | None:
+    return _plain().get(name) or _prefixable().get(name) or _scaled(name, _prefixable(), shortest)
 
 
-def _with_prefix(name: str, *, is_plural: bool = False) -> Unit | None:
-    for length in (6, 5, 4, 3, 2, 1):
+def _scaled(name: str, units: Mapping[str, Unit], shortest: int = 1) -> Unit | None:
+    """The unit of a name with a prefix, the longest one that fits; what is left has to be ``shortest`` letters long."""
+    for length in range(min(_LONGEST_PREFIX, len(name) - shortest), 0, -1):
         scale = _scales().get(name[:length])
-        rest = name[length:]
-        if scale is None or (is_plural and len(rest) < 3):
-            continue
-        unit = _prefixable().get(rest)
-        if unit is not None:
+        unit = units.get(name[length:]) if scale is not None else None
+        if scale is not None and unit is not None:
             return Unit(name, unit.factor * scale, unit.dimension)
     return None
 
@@ -46,29 +45,29 @@ def _scales() -> dict[str, Fraction]:
 
 @cache
 def _prefixable() -> dict[str, Unit]:
-    """Units that take prefixes. Definitions may name what stands above them, and what they name may have a prefix."""
+    """Units that take prefixes. A definition names what stands above it, perhaps with a prefix."""
     units = {"kg": Unit("kg", _ONE, (("kg", 1),))}
     for names, base in table.BASE_UNITS.items():
         _add(units, names, _ONE, ((base, 1),))
     for code in table.CURRENCIES:
         _add(units, code, _ONE, ((code, 1),))
-    _define(units, table.PREFIXED_UNITS, units.get)
-    del units["kg"]
+
+    def named(name: str) -> Unit | None:
+        return units.get(name) or _scaled(name, units)
+
+    _define(units, table.METRIC_UNITS, named)
+    _define(units, table.OTHER_UNITS, named)
     return units
 
 
 @cache
-def _known() -> dict[str, Unit]:
+def _plain() -> dict[str, Unit]:
     """Units that take no prefix."""
     units: dict[str, Unit] = {}
     for names, (factor, offset) in table.OFFSET_UNITS.items():
         for name in names.split():
             units[name] = Unit(name, Fraction(factor), (("K", 1),), Fraction(offset))
-
-    def named(name: str) -> Unit | None:
-        return units.get(name) or _prefixable().get(name) or _with_prefix(name)
-
-    _define(units, table.PLAIN_UNITS, named)
+    _define(units, table.SHARES, units.get)
     return units
 
 
