@@ -155,7 +155,7 @@ class Gateway:
         """For people and monitors; whose files are read here."""
         process, auth, settings = self._process, self.auth, self._process.settings
         places = await asyncio.to_thread(read_places, settings.pgo_frontend_dir)
-        account_pages = AccountPages(process.database, auth, process.clock, Renderer(settings.path_base))
+        account_pages = AccountPages(process.database, auth, process.clock, Renderer())
         return [
             pgo_places_dialect(places, auth.open_mode or OpenGate()),
             # Only this machine may ask for metrics here; other machines have the operations port.

@@ -93,5 +93,5 @@ def build_auth(
         line_telemetry=LineTelemetryGate(verifier),
         compute_jobs=ComputeJobsGate(verifier, limiter, ComputeJobsLimits(settings.rate_hourly, settings.rate_daily)),
         administration=AdministrationGate(verifier),
-        web=WebGate(verifier, open_mode, settings.path_base),
+        web=WebGate(verifier, open_mode),
     )

@@ -92,7 +92,6 @@ class WebGate:
 
     verifier: Verifier
     open_mode: OpenModeGate | None
-    path_base: str
 
     async def admit(self, head: RequestHead, needs: Needs) -> Admission:
         """Say who asks; whoever has to sign in is sent to do so, and then comes back."""
@@ -104,6 +103,6 @@ class WebGate:
             return Admission(identity or NOBODY, courtesy)
         if identity is None:
             back = f"?next={quote(head.path, safe='')}" if head.method == "GET" else ""
-            turn_away(Asking(None, has_credential=False), {"Location": f"{self.path_base}/login{back}"})
+            turn_away(Asking(None, has_credential=False), {"Location": head.led_to(f"/login{back}")})
         check_reach(identity, needs)
         return Admission(identity, courtesy)

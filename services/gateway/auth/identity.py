@@ -41,7 +41,8 @@ class RequestHead:
     """What of a request tells who sent it.
 
     ``host`` is as the client wrote it, with the port if it named one. ``address`` is the client's, as far as trusted proxies
-    tell. ``path`` is percent-encoded and without a configured prefix, which ``prefix`` has if the client used it; ``query`` is raw.
+    tell. ``path`` is percent-encoded and without a configured prefix, which ``prefix`` has if the client used it: a proxy may
+    let nothing else through, so pages and documents lead on with it (``led_to``). ``query`` is raw.
     """
 
     method: str
@@ -57,3 +58,7 @@ class RequestHead:
     def base_url(self) -> str:
         """Scheme and host under which the client reached the gateway."""
         return f"{'https' if self.is_secure else 'http'}://{self.host}"
+
+    def led_to(self, path: str) -> str:
+        """Where the client finds one of our paths."""
+        return f"{self.prefix}{path}"

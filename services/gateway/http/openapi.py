@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,12 @@ def openapi_document(
         document["components"]["securitySchemes"] = dict(security_schemes)
         document["security"] = [{name: []} for name in security_schemes]
     return document
+
+
+@functools.lru_cache(maxsize=32)
+def served_under(document: bytes, prefix: str) -> bytes:
+    """A document for a client that used a path prefix, as it will for what the document tells it."""
+    return orjson.dumps(orjson.loads(document) | {"servers": [{"url": prefix}]}) if prefix else document
 
 
 def to_bytes(document: Json) -> bytes:

@@ -17,6 +17,7 @@ from services.gateway.http.url_encoded import UrlEncodedForm
 from services.gateway.web.browser_session import HOME, AccountPages, FormCall, checked_session, session_cookie, user_of
 from services.gateway.web.login_pages import show_login, sign_in, sign_out
 from services.gateway.web.pages import reply_to_error
+from services.gateway.web.rendering import redirect
 from shared.errors import InvalidInput, NotFound
 from shared.identity import administration, credential_administration, key_store
 from shared.identity.passwords import check_rules
@@ -31,7 +32,7 @@ async def show_account(app: AccountPages, call: Call[None, None]) -> Reply:
 async def change_password(app: AccountPages, call: FormCall) -> Reply:
     """Another password: all tokens and sessions end, and this browser gets a new one."""
     checked_session(app, call)
-    user = await user_of(app, call.identity)
+    user = await user_of(app, call)
     form, address = call.body, call.head.address
     new = form.text("new_password")
     if new != form.text("repeated"):
@@ -51,16 +52,16 @@ async def change_password(app: AccountPages, call: FormCall) -> Reply:
         work.after_commit.append(app.auth.verifier.forget)
         await administration.set_password(work, call.actor, user, password_hash)
     try:
-        session = await app.auth.sign_in.open_session(await user_of(app, call.identity), address=address)
+        session = await app.auth.sign_in.open_session(await user_of(app, call), address=address)
     except SignInFailed:  # somebody else has changed it again in this moment
-        return app.renderer.redirect("/login")
-    return app.renderer.redirect(HOME).with_headers(session_cookie(app, call.head, session))
+        return redirect(call.head, "/login")
+    return redirect(call.head, HOME).with_headers(session_cookie(app, call.head, session))
 
 
 async def make_key(app: AccountPages, call: FormCall) -> Reply:
     """A new API key, shown this once."""
     checked_session(app, call)
-    user = await user_of(app, call.identity)
+    user = await user_of(app, call)
     form = call.body
     try:
         days = _days(form.text("days"))
@@ -82,14 +83,14 @@ async def make_key(app: AccountPages, call: FormCall) -> Reply:
 async def delete_key(app: AccountPages, call: FormCall) -> Reply:
     """Delete one of one's own keys."""
     checked_session(app, call)
-    user = await user_of(app, call.identity)
+    user = await user_of(app, call)
     async with app.database.unit_of_work(user.account_id) as work:
         key = await key_store.find_key(work.connection, user.account_id, call.ids["key_id"])
         if key is None or key.user_number != user.number:
             raise NotFound("There is no such key.")
         work.after_commit.append(app.auth.verifier.forget)
         await credential_administration.delete_key(work, call.actor, key)
-    return app.renderer.redirect(HOME)
+    return redirect(call.head, HOME)
 
 
 def account_dialect(app: AccountPages) -> Dialect:
@@ -105,12 +106,13 @@ async def _account_page(
     new_key: str = "",
     status: int = 200,
 ) -> Reply:
-    user = await user_of(app, call.identity)
+    user = await user_of(app, call)
     async with app.database.reading(user.account_id) as connection:
         keys = await key_store.list_keys(connection, user.account_id, user_id=user.user_id)
     csrf_token = app.auth.form_guard.token(cookie(call.head, SESSION_COOKIE) or "")
     return app.renderer.page(
         "account",
+        call.head,
         status=status,
         user=user,
         keys=keys,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.gateway.auth.auth import Auth
 from services.gateway.auth.gate import Forbidden, Unauthenticated
-from services.gateway.auth.identity import Identity, RequestHead
+from services.gateway.auth.identity import RequestHead
 from services.gateway.auth.presented import SESSION_COOKIE, cookie
 from services.gateway.http.call import Call
 from services.gateway.http.url_encoded import FormFields
@@ -32,19 +33,20 @@ class AccountPages:
     renderer: Renderer
 
 
-async def user_of(app: AccountPages, identity: Identity) -> User:
+async def user_of(app: AccountPages, call: Call[None, Any]) -> User:  # Any: of each form, and of none
     """The user who asks.
 
     Raises:
         Unauthenticated: there is none any more.
     """
+    identity = call.identity
     if identity.user_number is not None:
         async with app.database.reading(identity.account_id) as connection:
             user = await user_store.find_user_by_number(connection, identity.account_id, identity.user_number)
         if user is not None:
             return user
     # Deleted in this moment.
-    raise Unauthenticated("Sign in first.", is_missing=True, headers={"Location": f"{app.renderer.path_base}/login"})
+    raise Unauthenticated("Sign in first.", is_missing=True, headers={"Location": call.head.led_to("/login")})
 
 
 def checked_session(app: AccountPages, call: FormCall) -> str:

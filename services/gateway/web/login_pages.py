@@ -19,6 +19,7 @@ from services.gateway.web.browser_session import (
     set_cookie,
     user_of,
 )
+from services.gateway.web.rendering import redirect
 
 # Ties the sign-in form to the browser that it was shown in, before there is a session.
 LOGIN_COOKIE = "busbar_login"
@@ -30,7 +31,7 @@ async def show_login(app: AccountPages, call: Call[None, None]) -> Reply:
     """The form to sign in with; whoever has done so goes on."""
     wanted = local_path(dict(parse_qsl(call.head.query, max_num_fields=20)).get("next", ""))
     if call.identity.kind == "session":
-        return app.renderer.redirect(wanted)
+        return redirect(call.head, wanted)
     return _login_form(app, call.head, wanted)
 
 
@@ -52,16 +53,16 @@ async def sign_in(app: AccountPages, call: FormCall) -> Reply:
         return refused.with_headers(error.headers)
     if old is not None:
         app.auth.verifier.forget()
-    return app.renderer.redirect(wanted).with_headers(session_cookie(app, head, session))
+    return redirect(head, wanted).with_headers(session_cookie(app, head, session))
 
 
 async def sign_out(app: AccountPages, call: FormCall) -> Reply:
     """Sign out."""
     session = checked_session(app, call)
-    user = await user_of(app, call.identity)
+    user = await user_of(app, call)
     await app.auth.sign_in.end_session(session, user, address=call.head.address)
     app.auth.verifier.forget()
-    return app.renderer.redirect("/login").with_headers(set_cookie(SESSION_COOKIE, "", call.head, "Max-Age=0"))
+    return redirect(call.head, "/login").with_headers(set_cookie(SESSION_COOKIE, "", call.head, "Max-Age=0"))
 
 
 def local_path(text: str) -> str:
@@ -79,6 +80,6 @@ def _login_form(
         browser = new_secret()
     csrf_token = app.auth.form_guard.token(browser)
     page = app.renderer.page(
-        "login", status=status, problem=problem, csrf_token=csrf_token, next=wanted, email=email[:320]
+        "login", head, status=status, problem=problem, csrf_token=csrf_token, next=wanted, email=email[:320]
     )
     return page.with_headers(set_cookie(LOGIN_COOKIE, browser, head, "Max-Age=3600"))

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from services.gateway import documents
 from services.gateway.auth.gate import Forbidden, Gate, TooManyRequests, Unauthenticated
 from services.gateway.http.call import HTML, JSON, Call, Reply, text_reply
 from services.gateway.http.faults import retry_headers
+from services.gateway.http.openapi import served_under
 from services.gateway.http.routes import READ, Answer, Dialect, Route, plain_route, status_of
 from services.gateway.web.swagger import swagger_html
 from shared.errors import BusbarError, Conflict, DependencyUnavailable, InvalidInput, NotFound
@@ -29,7 +28,10 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 # Whoever comes first by a file is given their cookie with it, which a cache for many must not hand to others.
-FILE_HEADERS = {"Cache-Control": "private, max-age=3600"}
+FILE_HEADERS = {
+    "Cache-Control": "private, max-age=3600",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # for one that is opened by itself
+}
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -97,7 +99,7 @@ async def list_apis(pages: Pages, _: Call[None, None]) -> Reply:
 
 async def to_swagger(_: Pages, call: Call[None, None]) -> Reply:
     """The address that PGO's users know."""
-    return Reply(302, headers={"Location": f"{call.head.prefix}/swagger/index.html"})
+    return Reply(302, headers={"Location": call.head.led_to("/swagger/index.html")})
 
 
 async def swagger_page(pages: Pages, _: Call[None, None]) -> Reply:
@@ -116,10 +118,7 @@ async def cim_api_document(pages: Pages, call: Call[None, None]) -> Reply:
 
 
 def _document(document: bytes, prefix: str) -> Reply:
-    """An OpenAPI document. Who comes by a path prefix finds it there, as a proxy may let nothing else through."""
-    if prefix:
-        document = orjson.dumps(orjson.loads(document) | {"servers": [{"url": prefix}]})
-    return Reply(200, document, JSON, {"Cache-Control": "no-cache"})
+    return Reply(200, served_under(document, prefix), JSON, {"Cache-Control": "no-cache"})
 
 
 async def swagger_file(pages: Pages, call: Call[None, None]) -> Reply:

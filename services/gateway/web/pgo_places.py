@@ -24,8 +24,14 @@ MAX_FRONTEND_BYTES = 64 << 20
 # template compilers and plotting libraries of such applications do, but it loads nothing from anywhere but here.
 APPLICATION_HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
 }
+# A worker is bound by the policy that comes with its file.
+SCRIPT_HEADERS = {**FILE_HEADERS, "Content-Security-Policy": APPLICATION_HEADERS["Content-Security-Policy"]}
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -99,12 +105,16 @@ async def application_asset(places: PgoPlaces, call: Call[None, None]) -> Reply:
     name = f"{call.ids['folder']}/{call.ids['file']}"
     if name not in places.assets:
         raise NotFound("There is nothing at this path.")
-    return Reply(200, places.assets[name], CONTENT_TYPES[Path(name).suffix], FILE_HEADERS)
+    suffix = Path(name).suffix
+    return Reply(200, places.assets[name], CONTENT_TYPES[suffix], SCRIPT_HEADERS if suffix == ".js" else FILE_HEADERS)
 
 
-async def to_application(_: PgoPlaces, call: Call[None, None]) -> Reply:
-    """PGO's application links here to sign in and out, which a proxy does where there is one."""
-    return Reply(302, headers={"Location": f"{call.head.prefix}{WEB_APPLICATION}"})
+async def to_application(_: PgoPlaces, __: Call[None, None]) -> Reply:
+    """PGO's application links here to sign in and out, which a proxy does where there is one.
+
+    The application lives at the root of its origin, under whatever prefix the API is asked: it has its own paths in its code.
+    """
+    return Reply(302, headers={"Location": WEB_APPLICATION})
 
 
 def pgo_places_dialect(places: PgoPlaces, gate: Gate) -> Dialect:

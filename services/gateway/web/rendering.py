@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.gateway.auth.identity import RequestHead
 from services.gateway.http.call import HTML, Reply
 
 FOLDER = Path(__file__).parent / "templates"
@@ -22,19 +23,19 @@ PERSONAL_PAGE_HEADERS = {
 
 
 class Renderer:
-    """Renders templates. ``path_base`` stands before all paths in them."""
+    """Renders templates."""
 
-    def __init__(self, path_base: str) -> None:
-        self.path_base = path_base
+    def __init__(self) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, auto_reload=False
         )
 
-    def page(self, name: str, *, status: int = 200, **values: object) -> Reply:
-        """A page that shows something of somebody."""
-        text = self._templates.get_template(f"{name}.html.jinja2").render(base=self.path_base, **values)
+    def page(self, name: str, head: RequestHead, *, status: int = 200, **values: object) -> Reply:
+        """A page that shows something of somebody, with links for whoever sent a request."""
+        text = self._templates.get_template(f"{name}.html.jinja2").render(led_to=head.led_to, **values)
         return Reply(status, text.encode("utf-8", "replace"), HTML, PERSONAL_PAGE_HEADERS)
 
-    def redirect(self, path: str) -> Reply:
-        """To another page, by GET."""
-        return Reply(303, headers={"Location": f"{self.path_base}{path}", "Cache-Control": "no-store"})
+
+def redirect(head: RequestHead, path: str) -> Reply:
+    """To another page, by GET."""
+    return Reply(303, headers={"Location": head.led_to(path), "Cache-Control": "no-store"})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import urljoin
 
@@ -88,17 +89,36 @@ async def test_a_path_prefix_is_stripped_and_not_required(database_url: str) -> 
             assert (await served.call("GET", f"{prefix}/api/server")).json["networks"] == ["n"]
 
 
+DOCUMENTS = (
+    *(
+        "/swagger/v1_json/swagger.json",
+        "/swagger/v1_cim/swagger.json",
+        "/api/v3_0/openapi.json",
+        "/api/v2/openapi.json",
+    ),
+    *("/admin/v1/openapi.json", "/openapi/access/v1/openapi.json", "/openapi/access/v1/openapi.yaml"),
+)
+
+
 async def test_who_comes_by_the_path_prefix_is_led_to_places_under_it(database_url: str) -> None:
     async with serving(database_url, path_base="/opfsolver") as served:
         for prefix in ("", "/opfsolver", "/OPFSolver"):
-            for path, place in (("/swagger", "/swagger/index.html"), ("/.auth/sign-in", "/index_webapp.html")):
-                got = await served.call("GET", prefix + path)
-                assert (got.status, got.headers["Location"]) == (302, prefix + place)
-                assert (await served.call("GET", got.headers["Location"])).status == 200
-            for kind in ("json", "cim"):
-                document = (await served.call("GET", f"{prefix}/swagger/v1_{kind}/swagger.json")).json
+            got = await served.call("GET", f"{prefix}/swagger")
+            assert (got.status, got.headers["Location"]) == (302, f"{prefix}/swagger/index.html")
+            assert (await served.call("GET", got.headers["Location"])).status == 200
+            # The application lives at the root of its origin.
+            for way in ("in", "out"):
+                got = await served.call("GET", f"{prefix}/.auth/sign-{way}")
+                assert (got.status, got.headers["Location"]) == (302, "/index_webapp.html")
+            assert (await served.call("GET", f"{prefix}/account")).headers[
+                "Location"
+            ] == f"{prefix}/login?next=%2Faccount"
+            form = (await served.call("GET", f"{prefix}/login")).body.decode()
+            assert f'action="{prefix}/login"' in form and f'href="{prefix}/assets/busbar.css"' in form
+            for path in DOCUMENTS:
+                document = json.loads((await served.call("GET", f"{prefix}{path}")).body)
                 # Where it names none, Swagger UI calls the root of the origin.
-                assert document.get("servers") == ([{"url": prefix}] if prefix else None)
+                assert document.get("servers") == ([{"url": prefix}] if prefix else None), path
         loaded = await served.form("/opfsolver/api/networks/n", part("networkDescription", "{}", "n.json"))
         assert (loaded.status, loaded.headers["Location"]) == (201, "/api/networks/n")
 

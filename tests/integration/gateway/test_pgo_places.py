@@ -52,6 +52,8 @@ async def test_an_application_in_its_folder_is_served_at_its_usual_addresses(dat
     (tmp_path / "js").mkdir()
     (tmp_path / "index.html").write_text("<p>the application</p>")
     (tmp_path / "js" / "app.js").write_text("go()")
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "picture.svg").write_text("<svg/>")
     (tmp_path / "secret.txt").write_text("no")
     async with serving(database_url, pgo_frontend_dir=str(tmp_path)) as served:
         page = await served.call("GET", "/index_webapp.html")
@@ -59,8 +61,20 @@ async def test_an_application_in_its_folder_is_served_at_its_usual_addresses(dat
         policy = page.headers["Content-Security-Policy"]
         assert "'unsafe-eval'" in policy, "templates may be compiled in the browser"
         assert "http" not in policy and "*" not in policy, "nothing comes from elsewhere"
+        directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+        assert directives["script-src"] == "'self' 'unsafe-inline' 'unsafe-eval'", (
+            "scripts come from files, not from data"
+        )
+        assert (directives["object-src"], directives["base-uri"], directives["form-action"]) == (
+            "'none'",
+            "'self'",
+            "'self'",
+        )
         got = await served.call("GET", "/pgo-web-frontend/js/app.js")
         assert (got.body, got.headers["Content-Type"]) == (b"go()", "text/javascript; charset=utf-8")
+        assert got.headers["Content-Security-Policy"] == policy, "a worker is bound by its file's"
+        picture = await served.call("GET", "/pgo-web-frontend/css/picture.svg")
+        assert picture.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
         for path in ("js/other.js", "js/..%2Fsecret.txt", "%2E%2E/secret.txt"):
             assert (await served.call("GET", f"/pgo-web-frontend/{path}")).status == 404
 

@@ -7,6 +7,7 @@ from services.gateway.dialects.administration.finding import narrowed
 from services.gateway.dialects.administration.schemas import OfAudit
 from services.gateway.dialects.administration.service import Administration
 from services.gateway.http.call import JSON, Call, Reply, json_reply
+from services.gateway.http.openapi import served_under
 from shared.identity import account_store, audit
 from shared.identity.documents import audit_document
 
@@ -23,6 +24,6 @@ async def list_events(app: Administration, call: Call[OfAudit, None]) -> Reply:
     return json_reply([audit_document(event, numbers.get(event.account_id)) for event in found])
 
 
-async def show_openapi(app: Administration, _: Call[None, None]) -> Reply:
+async def show_openapi(app: Administration, call: Call[None, None]) -> Reply:
     """The OpenAPI document."""
-    return Reply(200, app.openapi_json, JSON)
+    return Reply(200, served_under(app.openapi_json, call.head.prefix), JSON)

@@ -10,6 +10,7 @@ from services.gateway.dialects.compute_jobs.schemas import Done, Limits, Profile
 from services.gateway.dialects.compute_jobs.service import ComputeJobs
 from services.gateway.http.call import JSON, Call, Reply, json_reply
 from services.gateway.http.faults import UnknownPath
+from services.gateway.http.openapi import served_under
 from shared.identity.key_store import list_keys
 from shared.identity.principals import SCOPES, ApiKey, User
 from shared.identity.user_store import find_user_by_number
@@ -36,9 +37,9 @@ async def delete_cache(_: ComputeJobs, __: Call[None, None]) -> Reply:
     return json_reply(Done(response=True))
 
 
-async def show_openapi(app: ComputeJobs, _: Call[None, None]) -> Reply:
+async def show_openapi(app: ComputeJobs, call: Call[None, None]) -> Reply:
     """The OpenAPI document."""
-    return Reply(200, app.openapi_json, JSON)
+    return Reply(200, served_under(app.openapi_json, call.head.prefix), JSON)
 
 
 async def show_docs(app: ComputeJobs, _: Call[None, None]) -> Reply:
@@ -51,7 +52,7 @@ async def to_docs(_: ComputeJobs, call: Call[None, None]) -> Reply:
     language = call.ids["lang"]
     if len(language) != LANGUAGE_LENGTH or not (language.isascii() and language.isalpha()):
         raise UnknownPath
-    return Reply(302, headers={"Location": DOCS_PATH})
+    return Reply(302, headers={"Location": call.head.led_to(DOCS_PATH)})
 
 
 def _profile(app: ComputeJobs, user: User, keys: list[ApiKey], identity: Identity) -> Profile:

@@ -25,6 +25,7 @@ from services.gateway.dialects.flexibility.wire import (
     object_reply,
 )
 from services.gateway.http.call import Call, Reply
+from services.gateway.http.openapi import served_under
 from services.gateway.http.routes import Route
 from shared.observability.health_pages import RETRY_AFTER_S
 
@@ -71,9 +72,9 @@ async def report_readiness(app: Flexibility, _: Call[None, None]) -> Reply:
     return reply if is_ready else reply.with_headers({"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def show_openapi(app: Flexibility, _: Call[None, None]) -> Reply:
+async def show_openapi(app: Flexibility, call: Call[None, None]) -> Reply:
     """The OpenAPI document."""
-    return Reply(200, app.openapi_json, CONTENT_TYPE)
+    return Reply(200, served_under(app.openapi_json, call.head.prefix), CONTENT_TYPE)
 
 
 async def show_docs(app: Flexibility, _: Call[None, None]) -> Reply:

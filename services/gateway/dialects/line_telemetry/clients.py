@@ -26,6 +26,7 @@ from services.gateway.dialects.line_telemetry.client_schemas import (
 )
 from services.gateway.http.binding import BindingFailed
 from services.gateway.http.call import Call, Reply, document_reply, json_reply
+from services.gateway.http.openapi import served_under
 from shared.db.unit_of_work import Database
 from shared.errors import NotFound
 from shared.identity import client_store, credential_administration
@@ -141,14 +142,14 @@ async def delete_secret(app: ClientAdministration, call: Call[None, None]) -> Re
     return Reply(204)
 
 
-async def get_document(app: ClientAdministration, _: Call[None, None]) -> Reply:
+async def get_document(app: ClientAdministration, call: Call[None, None]) -> Reply:
     """The OpenAPI document of the module."""
-    return document_reply(app.openapi_json)
+    return document_reply(served_under(app.openapi_json, call.head.prefix))
 
 
-async def get_document_as_yaml(app: ClientAdministration, _: Call[None, None]) -> Reply:
+async def get_document_as_yaml(app: ClientAdministration, call: Call[None, None]) -> Reply:
     """The same under the name that generators look for: a JSON document is a YAML document too."""
-    return Reply(200, app.openapi_json, "application/yaml")
+    return Reply(200, served_under(app.openapi_json, call.head.prefix), "application/yaml")
 
 
 async def _client(connection: AsyncConnection, call: Call[None, Any]) -> Client:

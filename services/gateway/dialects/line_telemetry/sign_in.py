@@ -92,7 +92,7 @@ class SignInService:
     def base_url(self, head: RequestHead) -> str:
         """The address in front of all paths."""
         if self.public_url is None:
-            return head.base_url + self.path_base
+            return head.base_url + head.prefix
         url = self.public_url.rstrip("/")
         return url if url.endswith(self.path_base) else url + self.path_base
 
