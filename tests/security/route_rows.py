@@ -216,6 +216,9 @@ LINE_TELEMETRY = Api(
 # FlexMeasures says of accounts, assets and sensors of others that they are forbidden.
 _HIDDEN = Row(401, 401, 403, 403, 200)
 _NOTE = {"content": "closed", "start": "2026-05-01T00:00:00Z", "end": "2026-05-02T00:00:00Z"}
+_WANTED = {"start": "2026-05-01T00:00:00Z", "duration": "PT15M", "unit": "kW"}
+# There is nothing to schedule.
+_TRIGGER = {"start": "2026-05-01T00:00:00Z", "flex-model": []}
 FLEXIBILITY = Api(
     {
         "GET /api": PUBLIC,
@@ -235,12 +238,31 @@ FLEXIBILITY = Api(
         "POST /api/v3_0/assets/{asset_id}/copy": Row(401, 401, 403, 403, 201),
         "GET /api/v3_0/assets/{asset_id}/sensors": _HIDDEN,
         "GET /api/v3_0/assets/{asset_id}/auditlog": _HIDDEN,
+        "GET /api/v3_0/assets/{asset_id}/kpis": Row(401, 401, 422, 403, 422),
+        "GET /api/v3_0/assets/{asset_id}/jobs": _HIDDEN,
         "POST /api/v3_0/assets/{asset_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
         "GET /api/v3_0/sensors": LISTED,
         "POST /api/v3_0/sensors": Row(401, 401, 422, 403, 422, json={}),
         "GET /api/v3_0/sensors/{sensor_id}": _HIDDEN,
         "PATCH /api/v3_0/sensors/{sensor_id}": Row(401, 401, 403, 403, 200, json={"timezone": "Europe/Paris"}),
         "DELETE /api/v3_0/sensors/{sensor_id}": Row(401, 401, 403, 403, 204),
+        "GET /api/v3_0/sensors/data": Row(401, 401, 422, 403, 422),
+        "POST /api/v3_0/sensors/data": Row(401, 401, 422, 403, 422, json={}),
+        "GET /api/v3_0/sensors/{sensor_id}/data": Row(401, 401, 403, 403, 200, json=_WANTED),
+        # Nobody is there who would store it.
+        "POST /api/v3_0/sensors/{sensor_id}/data": Row(401, 401, 403, 403, 202, json=_WANTED | {"values": [1.5]}),
+        "DELETE /api/v3_0/sensors/{sensor_id}/data": Row(401, 401, 403, 403, 204),
+        "GET /api/v3_0/sensors/{sensor_id}/stats": _HIDDEN,
+        "GET /api/v3_0/sensors/{sensor_id}/status": _HIDDEN,
+        "GET /api/v3_0/sources": LISTED,
+        "POST /api/v3_0/assets/{asset_id}/schedules/trigger": Row(401, 401, 403, 403, 422, json=_TRIGGER),
+        "POST /api/v3_0/sensors/{sensor_id}/schedules/trigger": Row(
+            401, 401, 403, 403, 202, json={"start": "2026-05-01T00:00:00Z", "flex-model": {}}
+        ),
+        "GET /api/v3_0/sensors/{sensor_id}/schedules/{job_id}": Row(401, 401, 403, 403, 400),
+        "POST /api/v3_0/sensors/{sensor_id}/forecasts/trigger": Row(401, 401, 403, 403, 202, json={}),
+        "GET /api/v3_0/sensors/{sensor_id}/forecasts/{job_id}": Row(401, 401, 403, 403, 422),
+        "GET /api/v3_0/jobs/{job_id}": Row(401, 401, 403, 403, 202),
         "POST /api/v3_0/sensors/{sensor_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
         "POST /api/v3_0/accounts/{account_id}/annotations": Row(401, 401, 403, 403, 201, json=_NOTE),
         "GET /api/v3_0/accounts": LISTED,

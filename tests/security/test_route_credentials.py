@@ -25,7 +25,7 @@ from tests.security.credentials import Credentials, Neighbours, make_client, mak
 from tests.security.route_rows import OPEN_MODE, TABLE, Api, Row
 from tests.support.apis import ApiClient, api_client
 from tests.support.databases import TestDatabases
-from tests.support.flexibility import make_asset, make_sensor
+from tests.support.flexibility import make_asset, make_ingestion, make_sensor
 from tests.support.principals import make_account, make_key, make_user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -97,6 +97,10 @@ class World:
             asset_id = await make_asset(database, account.account_id)
             sensor_id = await make_sensor(database, account.account_id, asset_id)
             values |= {"asset_id": str(asset_id), "sensor_id": str(sensor_id)}
+        if "{job_id}" in route:
+            asset_id = await make_asset(database, account.account_id)
+            sensor_id = await make_sensor(database, account.account_id, asset_id)
+            values["job_id"] = str(await make_ingestion(database, account.account_id, sensor_id))
         if "/clients/{" in route:
             client, secret_id = await make_client(database, account)
             values |= {"client_id": client.client_id, "secret_id": str(secret_id)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from services.gateway.dialects.flexibility import asset_change_store, sensor_store
+from services.gateway.dialects.flexibility import asset_change_store, job_store, sensor_store
 from services.gateway.dialects.flexibility.asset_change_store import AssetValues
+from services.gateway.dialects.flexibility.job_store import NewJob
 from services.gateway.dialects.flexibility.sensor_store import SensorValues
+from shared.db.models.flexibility import INGESTION
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
-from shared.ids import AccountId, uuid7
+from shared.ids import AccountId, JobId, uuid7
 
 
 async def make_asset(
@@ -36,3 +38,11 @@ async def make_sensor(
     )
     async with database.unit_of_work(EVERY_ACCOUNT) as work:
         return await sensor_store.insert_sensor(work.connection, account_id, asset_id, values)
+
+
+async def make_ingestion(database: Database, account_id: AccountId, sensor_id: int) -> JobId:
+    """A job that nobody does: its message is left out."""
+    job = NewJob(JobId(uuid7()), account_id, INGESTION, {"kind": "values"}, None, sensor_id=sensor_id)
+    async with database.unit_of_work(EVERY_ACCOUNT) as work:
+        await job_store.add_job(work.connection, job)
+    return job.job_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.dialects.flexibility import data_reads, sensor_data
+from services.gateway.dialects.flexibility import data_reads, overviews, sensor_data
 from services.gateway.dialects.flexibility.data_reading import JsonObject, OptionalJsonObject
 from services.gateway.dialects.flexibility.data_request_schemas import (
     DeleteData,
@@ -20,6 +20,13 @@ from services.gateway.dialects.flexibility.data_schemas import (
     Processed,
     SensorData,
 )
+from services.gateway.dialects.flexibility.overview_schemas import (
+    GetStats,
+    ListSources,
+    SensorStatuses,
+    Sources,
+    Stats,
+)
 from services.gateway.dialects.flexibility.route_building import (
     BAD_REQUEST,
     GONE,
@@ -32,7 +39,7 @@ from services.gateway.dialects.flexibility.route_building import (
 from services.gateway.dialects.flexibility.schemas import ErrorAnswer
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import V3_ROOT
-from services.gateway.http.routes import Answer, NoQuery, Route
+from services.gateway.http.routes import Answer, NoQuery, Route, plain_route
 
 DATA_TAG = "Data"
 TAGS = ((DATA_TAG, "What is known of sensors: values, where they come from, and since when they are known."),)
@@ -94,5 +101,29 @@ DATA_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         "Delete values of a sensor",
         DATA_TAG,
         (GONE, *_BODY),
+    ),
+    parameters_route(
+        f"{V3_ROOT}/sensors/{{sensor_id}}/stats",
+        overviews.get_stats,
+        GetStats,
+        "Figures of the data of a sensor",
+        DATA_TAG,
+        (answer(200, "By source.", Stats),),
+    ),
+    plain_route(
+        "GET",
+        f"{V3_ROOT}/sensors/{{sensor_id}}/status",
+        overviews.get_status,
+        "Whether the data of a sensor are up to date",
+        DATA_TAG,
+        (answer(200, "By kind of source.", SensorStatuses), INVALID, *USUAL),
+    ),
+    parameters_route(
+        f"{V3_ROOT}/sources",
+        overviews.list_sources,
+        ListSources,
+        "Who states values",
+        DATA_TAG,
+        (answer(200, "Those that the caller may know.", Sources),),
     ),
 )

@@ -12,8 +12,8 @@ from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.json_column import as_text
-from services.gateway.dialects.flexibility.listing_store import owner_of
-from services.gateway.dialects.flexibility.permissions import Owner
+from services.gateway.dialects.flexibility.listing_store import is_readable_by, owner_of
+from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors, sources
 from shared.db.models.identity import accounts, users
 from shared.db.models.infrastructure import workers
@@ -105,3 +105,9 @@ async def find_account_id(connection: AsyncConnection, number: int) -> AccountId
     statement = select(accounts.c.account_id).where(accounts.c.number == number)
     found = (await connection.execute(statement)).scalar_one_or_none()
     return None if found is None else account_id_of(found)
+
+
+async def readable_accounts(connection: AsyncConnection, caller: Caller) -> dict[AccountId, int]:
+    """The accounts that the caller may read, with their numbers."""
+    statement = select(accounts.c.account_id, accounts.c.number).where(is_readable_by(caller))
+    return {account_id_of(row.account_id): row.number for row in await connection.execute(statement)}

@@ -73,13 +73,13 @@ class NotPermitted(BusbarError):
 
 
 class ReferenceNotPermitted(NotPermitted):
-    """A request names a sensor that the caller may not read; the message says where."""
+    """A request names a sensor that the caller may not read, or not have written; the message says where."""
 
     code = "reference_not_permitted"
 
-    def __init__(self, path: str, sensor_id: int) -> None:
+    def __init__(self, what: str, path: str, sensor_id: int) -> None:
         super().__init__()
-        self.message = f"{FORBIDDEN_TEXT} You may not read sensor {sensor_id}, which is referenced in {path}."
+        self.message = f"{FORBIDDEN_TEXT} You may not {what} sensor {sensor_id}, which is referenced in {path}."
 
 
 def reply_to_error(error: BusbarError, _: Mapping[str, int]) -> Reply:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,7 +32,25 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 0.25
 # Of those who wait at a time. More are answered as things stand.
 MOST_WAITING = 256
+# Of how many jobs is remembered that somebody has waited for them.
+MOST_REMEMBERED = 10_000
 STOPS_WITHIN_S = 0.5
+
+
+class Patience:
+    """Lets the first question about a job wait; whoever asks again is answered at once, or polling would hold connections."""
+
+    def __init__(self) -> None:
+        self._waited_for: OrderedDict[JobId, None] = OrderedDict()
+
+    def is_first(self, job_id: JobId) -> bool:
+        """Whether nobody has waited for the job; from now on somebody has."""
+        if job_id in self._waited_for:
+            return False
+        self._waited_for[job_id] = None
+        if len(self._waited_for) > MOST_REMEMBERED:
+            self._waited_for.popitem(last=False)
+        return True
 
 
 class Waiter:
@@ -59,6 +78,7 @@ class JobWatch:
         self._listener: Consumer | None = None
         self._looked_at = 0.0
         self._count = 0
+        self.patience = Patience()
         self._loop = BackgroundLoop("job watch", self.look, every_s=LOOK_EVERY_S)
 
     async def start(self) -> None:

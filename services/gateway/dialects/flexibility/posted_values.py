@@ -86,7 +86,9 @@ def _check_fits(step_s: Fraction, resolution_s: int) -> None:
 
 
 def _packed(values: object) -> tuple[int, bytes]:
-    listed: list[Any] = values if isinstance(values, list) else [values]  # Any: whatever JSON holds, until it is looked at
+    listed: list[Any] = (
+        values if isinstance(values, list) else [values]
+    )  # Any: whatever JSON holds, until it is looked at
     if not listed:
         raise invalid_field(DATA, "values", "There must be at least one value.")
     if len(listed) > MOST_VALUES:

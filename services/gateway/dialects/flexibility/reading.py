@@ -106,7 +106,7 @@ class ParametersInQuery:
             pairs = parse_qsl(clean, keep_blank_values=True, errors="replace", max_num_fields=MOST_PARAMETERS)
         except ValueError:
             raise Invalid(QUERY, {WHOLE: ["Too many parameters."]}) from None
-        return _by_present_name(dict(reversed(pairs)))
+        return by_present_name(dict(reversed(pairs)))
 
 
 class ParametersInBody:
@@ -124,7 +124,7 @@ class ParametersInBody:
         if not body.strip():
             return {}
         try:
-            return _by_present_name(_OBJECT.validate_json(body) or {})
+            return by_present_name(_OBJECT.validate_json(body) or {})
         except ValidationError as failure:
             raise _refusal(failure, JSON_BODY) from None
 
@@ -157,7 +157,8 @@ def number_in_path(
     return int(text)
 
 
-def _by_present_name(given: Mapping[str, object]) -> Given:
+def by_present_name(given: Mapping[str, object]) -> Given:
+    """Parameters under the names that they have now; where both are given, under the present name."""
     renamed = {PRESENT_NAMES.get(name, name): value for name, value in given.items()}
     return {**renamed, **{name: value for name, value in given.items() if name not in PRESENT_NAMES}}
 

@@ -10,12 +10,16 @@ from typing import Any
 from services.gateway.dialects.flexibility import (
     annotation_routes,
     asset_routes,
+    data_routes,
     entrance,
+    job_routes,
     people_routes,
     sensor_routes,
 )
 from services.gateway.dialects.flexibility.annotation_routes import ANNOTATION_ROUTES
 from services.gateway.dialects.flexibility.asset_routes import ASSET_ROUTES
+from services.gateway.dialects.flexibility.data_routes import DATA_ROUTES
+from services.gateway.dialects.flexibility.job_routes import JOB_ROUTES
 from services.gateway.dialects.flexibility.people_routes import PEOPLE_ROUTES
 from services.gateway.dialects.flexibility.reading import ModelBody
 from services.gateway.dialects.flexibility.request_schemas import Credentials
@@ -47,6 +51,8 @@ TAGS = (
     (ENTRANCE, "Versions, health, and the token with which everything else begins."),
     *asset_routes.TAGS,
     *sensor_routes.TAGS,
+    *data_routes.TAGS,
+    *job_routes.TAGS,
     *annotation_routes.TAGS,
     *people_routes.TAGS,
 )
@@ -142,6 +148,8 @@ V3_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
     *V3_ENTRANCE_ROUTES,
     *ASSET_ROUTES,
     *SENSOR_ROUTES,
+    *DATA_ROUTES,
+    *JOB_ROUTES,
     *ANNOTATION_ROUTES,
     *PEOPLE_ROUTES,
 )
