@@ -252,6 +252,7 @@ FLEXIBILITY = Api(
         # Nobody is there who would store it.
         "POST /api/v3_0/sensors/{sensor_id}/data": Row(401, 401, 403, 403, 202, json=_WANTED | {"values": [1.5]}),
         "DELETE /api/v3_0/sensors/{sensor_id}/data": Row(401, 401, 403, 403, 204),
+        "POST /api/v3_0/sensors/{sensor_id}/data/upload": Row(401, 401, 422, 403, 422),
         "GET /api/v3_0/sensors/{sensor_id}/stats": _HIDDEN,
         "GET /api/v3_0/sensors/{sensor_id}/status": _HIDDEN,
         "GET /api/v3_0/sources": LISTED,

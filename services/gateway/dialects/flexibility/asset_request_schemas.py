@@ -17,7 +17,7 @@ from services.gateway.dialects.flexibility.fields import (
 )
 from services.gateway.dialects.flexibility.graphs import Graphs, Kpis
 from services.gateway.dialects.flexibility.request_schemas import BodyModel, Paging, ParametersModel, left_out
-from services.gateway.dialects.flexibility.sensor_fields import Resolution, Timezone, UnitText
+from services.gateway.dialects.flexibility.sensor_fields import Resolution, SensorAttributes, Timezone, UnitText
 
 LONGEST_ASSET_NAME = 80
 LONGEST_SENSOR_NAME = 120
@@ -125,7 +125,7 @@ class ListSensors(ListSensorsOfAsset):
     """Those of this asset and of all below it."""
     include_consultancy_clients: bool = False
     include_public_assets: bool = False
-    unit: Text | None = None
+    unit: UnitText | None = None
     """Only those of exactly this unit."""
 
 
@@ -137,7 +137,7 @@ class NewSensor(BodyModel):
     event_resolution: Resolution
     generic_asset_id: Number
     timezone: Timezone = "UTC"
-    attributes: Attributes = Field(default_factory=dict)
+    attributes: SensorAttributes = Field(default_factory=dict)
 
 
 class SensorPatch(BodyModel):
@@ -147,7 +147,7 @@ class SensorPatch(BodyModel):
     unit: UnitText = left_out(unused="")
     event_resolution: Resolution = left_out(unused="PT0M")
     timezone: Timezone = left_out(unused="UTC")
-    attributes: Attributes = Field(default_factory=dict)
+    attributes: SensorAttributes = Field(default_factory=dict)
 
 
 class CopyTarget(ParametersModel):

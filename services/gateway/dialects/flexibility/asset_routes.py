@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.dialects.flexibility import asset_copies, asset_lists, assets, sensors
+from services.gateway.dialects.flexibility import asset_copies, asset_jobs, asset_lists, assets, kpis, sensors
+from services.gateway.dialects.flexibility.asset_jobs import AssetJobs
 from services.gateway.dialects.flexibility.asset_request_schemas import (
     AssetEvents,
     AssetPatch,
@@ -22,6 +23,7 @@ from services.gateway.dialects.flexibility.asset_schemas import (
     AssetType,
     SensorPage,
 )
+from services.gateway.dialects.flexibility.kpis import Kpis, Period
 from services.gateway.dialects.flexibility.reading import ParametersInBody, ParametersInQuery
 from services.gateway.dialects.flexibility.route_building import (
     BAD_REQUEST,
@@ -147,5 +149,21 @@ ASSET_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         "What happened to an asset and to its sensors",
         ASSETS,
         (answer(200, "A page of it.", UserEventPage), NO_ASSET),
+    ),
+    parameters_route(
+        f"{_ONE}/kpis",
+        kpis.show_kpis,
+        Period,
+        "The key figures of an asset over a period",
+        ASSETS,
+        (answer(200, "Those of sensors that the caller may read.", Kpis), NO_ASSET),
+    ),
+    plain_route(
+        "GET",
+        f"{_ONE}/jobs",
+        asset_jobs.list_asset_jobs,
+        "The jobs about an asset and its sensors",
+        ASSETS,
+        (answer(200, "The newest hundred, the newest first.", AssetJobs), NO_ASSET, INVALID, *USUAL),
     ),
 )

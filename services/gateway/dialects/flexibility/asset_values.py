@@ -8,14 +8,14 @@ from typing import Any, cast
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.gateway.dialects.flexibility import sensor_store
-from services.gateway.dialects.flexibility.access import no_sensor_text
+from services.gateway.dialects.flexibility import asset_store, sensor_store
+from services.gateway.dialects.flexibility.access import no_asset_text, no_sensor_text
 from services.gateway.dialects.flexibility.asset_change_store import JSON_FIELDS, AssetValues
 from services.gateway.dialects.flexibility.asset_request_schemas import AssetPatch, NewAsset
 from services.gateway.dialects.flexibility.errors import NotPermitted
 from services.gateway.dialects.flexibility.fields import LARGEST
 from services.gateway.dialects.flexibility.permissions import Caller, may_read_thing
-from services.gateway.dialects.flexibility.references import sensors_named, sensors_shown
+from services.gateway.dialects.flexibility.references import assets_named, sensors_named, sensors_shown
 from services.gateway.dialects.flexibility.sensor_store import SensorRow
 from services.gateway.dialects.flexibility.validation import JSON_BODY, Invalid, Messages, invalid_field
 from services.gateway.dialects.flexibility.wire import json_text
@@ -31,7 +31,7 @@ async def checked_values(connection: AsyncConnection, caller: Caller, body: NewA
     """What was given, or for a new asset also what was left out, under our names.
 
     Raises:
-        Invalid: there is no such type, or something is wrong with the configuration. NotPermitted: it names somebody else's sensor.
+        Invalid: there is no such type, or something is wrong with the configuration. NotPermitted: it names somebody else's sensor or asset.
     """
     names = body.model_fields_set if isinstance(body, AssetPatch) else type(body).model_fields.keys()
     given = body.model_dump(include=set(names) - {"generic_asset_type_id", "account_id"})
@@ -65,6 +65,10 @@ async def _check_free_fields(connection: AsyncConnection, caller: Caller, given:
             read(given[name], facts)
         except FlexConfigInvalid as error:
             errors[name] = error.errors
+    for name in (*CONFIGURATION, *GRAPHS):
+        unknown = await _unknown_assets(connection, caller, assets_named(given.get(name)))
+        if unknown and name not in errors:
+            errors[name] = [no_asset_text(number) for number in unknown]
     if errors:
         raise Invalid(JSON_BODY, errors)
 
@@ -80,6 +84,19 @@ async def _sensors(connection: AsyncConnection, caller: Caller, numbers: frozens
     if not all(may_read_thing(caller, row.owner) for row in found.values()):
         raise NotPermitted
     return found
+
+
+async def _unknown_assets(connection: AsyncConnection, caller: Caller, numbers: frozenset[int]) -> list[int]:
+    """Those of the assets that there are not.
+
+    Raises:
+        NotPermitted: the caller may not read one of the others.
+    """
+    storable = [number for number in numbers if 0 < number <= LARGEST]
+    found = await asset_store.find_assets(connection, storable) if storable else {}
+    if not all(may_read_thing(caller, row.owner) for row in found.values()):
+        raise NotPermitted
+    return sorted(numbers - found.keys())
 
 
 def _facts_of(row: SensorRow) -> SensorFacts:

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Select, Uuid, any_, bindparam, exists, func, select
+from sqlalchemy import ARRAY, BigInteger, Row, Select, Uuid, any_, bindparam, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.permissions import Owner
-from shared.db.models.flexibility import FAILED, assets, job_outputs, job_states, jobs, sensors
+from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, assets, job_outputs, job_states, jobs, sensors
 from shared.db.models.identity import accounts
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
@@ -177,6 +177,17 @@ async def children_of(connection: AsyncConnection, account_id: AccountId, job_id
     """The jobs that a job waits for, in their order."""
     rows = await connection.execute(_CHILDREN.where(jobs.c.account_id == account_id), {"parent": job_id})
     return [_job(row) for row in rows]
+
+
+async def list_about(connection: AsyncConnection, asset_id: int, *, limit: int) -> list[JobRow]:
+    """The newest jobs about an asset and its sensors, whoever asks; of ingestion only those that wait or have failed."""
+    of_asset = select(sensors.c.sensor_id).where(sensors.c.asset_id == asset_id)
+    is_about = or_(jobs.c.asset_id == asset_id, jobs.c.sensor_id.in_(of_asset))
+    is_of_interest = or_(jobs.c.kind != INGESTION, func.coalesce(job_states.c.state, "") != FINISHED)
+    statement = (
+        _JOB.where(is_about, is_of_interest).order_by(None).order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc())
+    )
+    return [_job(row) for row in await connection.execute(statement.limit(limit))]
 
 
 async def states_of(connection: AsyncConnection, job_ids: Collection[JobId]) -> dict[JobId, JobState]:

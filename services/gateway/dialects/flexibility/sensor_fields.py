@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from services.gateway.dialects.flexibility.fields import without_nul
+from services.gateway.dialects.flexibility.fields import Attributes, without_nul
+from shared.beliefs import KnowledgeHorizonInvalid, knowledge_horizon
 from shared.durations import DurationUnreadable, format_duration, parse_duration
 from shared.errors import InvalidInput
 from shared.identity.rules import check_timezone
@@ -58,6 +59,14 @@ def resolution_text(seconds: int) -> str:
     return format_duration(seconds)
 
 
+def _attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    try:
+        knowledge_horizon(attributes, resolution_s=0, timezone="UTC")
+    except KnowledgeHorizonInvalid as error:
+        raise ValueError(error.message) from None
+    return attributes
+
+
 def _timezone(name: str) -> str:
     try:
         check_timezone(name)
@@ -71,3 +80,5 @@ def _timezone(name: str) -> str:
 UnitText = Annotated[str, Field(max_length=LONGEST_UNIT), AfterValidator(without_nul), AfterValidator(_unit)]
 Resolution = Annotated[str, Field(max_length=50), AfterValidator(_resolution)]
 Timezone = Annotated[str, Field(max_length=100), AfterValidator(_timezone)]
+# Free, but for what says when an event is known.
+SensorAttributes = Annotated[Attributes, AfterValidator(_attributes)]

@@ -381,6 +381,18 @@ async def test_configuration_names_sensors_that_the_caller_may_read(api: Api, pe
     assert (await api.patch(f"assets/{number}", people.root, flex_context=context)).status == 200
 
 
+async def test_configuration_names_assets_that_the_caller_may_read(api: Api, people: People) -> None:
+    theirs = await make(api, people.stranger, people.other)
+    number = await make(api, people.chief, people.depot)
+    assert refused(await api.patch(f"assets/{number}", people.chief, flex_model={"group": {"asset": theirs}}))
+    shown = [{"title": "t", "plots": [{"asset": NOT_THERE, "flex-context": "x"}]}]
+    text = [f"No asset found with ID {NOT_THERE}."]
+    got = await api.patch(
+        f"assets/{number}", people.chief, flex_model={"group": {"asset": NOT_THERE}}, sensors_to_show=shown
+    )
+    assert invalid(got) == {"flex_model": text, "sensors_to_show": text}
+
+
 async def test_a_name_is_taken_among_those_beside_it(api: Api, people: People) -> None:
     top = await make(api, people.chief, people.depot, name="Taken")
     await make(api, people.chief, parent_asset_id=top, name="Taken")
