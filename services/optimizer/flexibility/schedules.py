@@ -36,8 +36,8 @@ from shared.db.models.flexibility import FAILED, FINISHED
 from shared.db.unit_of_work import Database, UnitOfWork
 from shared.durations import parse_duration
 from shared.errors import BusbarError, NotFound
+from shared.flexibility.collection import Trigger, sensors_to_look_up
 from shared.flexibility.facts import AssetFacts
-from shared.flexibility.references import referenced_sensors
 from shared.ids import JobId, SensorId, SourceId, uuid7
 
 VERSION = "1"
@@ -60,7 +60,6 @@ class NoPlan(BusbarError):
 class _Site:
     """The asset of a job with all above and below it, and all sensors that its configuration names."""
 
-    asset_id: int
     assets: Mapping[int, AssetFacts]
     sensors: Mapping[int, OwnedSensor]
 
@@ -105,15 +104,9 @@ class Schedules:
             assets = await site_store.asset_tree(connection, job.account_id, arguments["asset_id"])
             if arguments["asset_id"] not in assets:
                 raise NotFound(f"No asset found with ID {arguments['asset_id']}.")
-            named = {
-                number for _, number in referenced_sensors(arguments.get("flex_model"), arguments.get("flex_context"))
-            }
-            for asset in assets.values():
-                named |= {number for _, number in referenced_sensors(asset.flex_model, asset.flex_context)}
-            if arguments.get("sensor_id") is not None:
-                named.add(arguments["sensor_id"])
+            named = sensors_to_look_up(trigger_of(arguments), assets)
             sensors = await site_store.sensors_by_id(connection, job.account_id, named)
-        return _Site(arguments["asset_id"], assets, sensors)
+        return _Site(assets, sensors)
 
     async def _read(self, job: Job, site: _Site, prepared: PreparedSchedule) -> ReadSeries:
         prior = _believed_at(job)
@@ -121,18 +114,20 @@ class Schedules:
         return await self._reader.read(job.account_id, series, accepted_before=job.created_at)
 
 
+def trigger_of(arguments: Mapping[str, Any]) -> Trigger:  # Any: JSON
+    """What was asked for, from the arguments of a job."""
+    start = datetime.fromisoformat(arguments["start"]).astimezone(UTC)
+    sensor_id = arguments.get("sensor_id") if arguments["trigger"] == "sensor" else None
+    return Trigger(arguments["asset_id"], start, arguments.get("flex_model"), arguments.get("flex_context"), sensor_id)
+
+
 def _input(job: Job, site: _Site) -> ScheduleInput:
     arguments = job.arguments
-    start = datetime.fromisoformat(arguments["start"])
-    resolution = arguments.get("resolution")
+    trigger, resolution = trigger_of(arguments), arguments.get("resolution")
     return ScheduleInput(
-        asset_id=site.asset_id,
-        sensor_id=arguments.get("sensor_id") if arguments["trigger"] == "sensor" else None,
-        start=start,
-        end=_end(start, arguments.get("duration"), site),
+        trigger=trigger,
+        end=_end(trigger.start, arguments.get("duration"), site),
         resolution_s=None if resolution is None else round(parse_duration(resolution).seconds or 0) or None,
-        flex_model=arguments.get("flex_model"),
-        flex_context=arguments.get("flex_context"),
         assets=site.assets,
         sensors={number: sensor.facts for number, sensor in site.sensors.items()},
         step=None if job.parent_job_id is None else job.position,

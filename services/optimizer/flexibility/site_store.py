@@ -74,21 +74,6 @@ async def accounts_by_number(connection: AsyncConnection, numbers: Collection[in
     return [UUID(int=row.int) for row in rows.scalars()]
 
 
-def named_sensors(configuration: object) -> set[int]:
-    """Ids of all sensors that a flex-model or flex-context names, however deep. (Other numbers under such keys do no harm.)"""
-    found: set[int] = set()
-    waiting: list[tuple[object, bool]] = [(configuration, False)]
-    while waiting:
-        value, is_sensor = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [(below, "sensor" in str(key)) for key, below in value.items()]
-        elif isinstance(value, list):
-            waiting += [(below, is_sensor) for below in value]
-        elif is_sensor and type(value) is int:
-            found.add(value)
-    return found
-
-
 # ------------------------------------------------------------------ below
 
 

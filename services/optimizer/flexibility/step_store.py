@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.optimizer.flexibility.job_store import Job, JobEnd, job_id_of
@@ -75,7 +75,7 @@ async def gather_outputs(connection: AsyncConnection, account_id: AccountId, job
         select(literal(job_id, found.job_id.type), *columns)
         .join(jobs, jobs.c.job_id == found.job_id)
         .where(jobs.c.account_id == account_id, jobs.c.parent_job_id == job_id)
-        .distinct(found.sensor_id)
+        .ext(distinct_on(found.sensor_id))
         .order_by(found.sensor_id, jobs.c.position.desc())
     )
     await connection.execute(delete(job_outputs).where(found.account_id == account_id, found.job_id == job_id))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.flexibility.collection import Trigger
 from shared.flexibility.facts import AssetFacts, SensorFacts
 from shared.flexibility.forecast_request import ForecastRequest
 
@@ -42,13 +43,9 @@ class ScheduleInput:
     ``step`` is the number of the device that is planned where one is planned after the other; None: all together.
     """
 
-    asset_id: int
-    sensor_id: int | None
-    start: datetime
+    trigger: Trigger
     end: datetime
     resolution_s: int | None
-    flex_model: Any  # Any: JSON, as posted
-    flex_context: Any  # Any: JSON, as posted
     assets: Mapping[int, AssetFacts]
     sensors: Mapping[int, SensorFacts]
     step: int | None = None

@@ -26,7 +26,7 @@ from services.optimizer.tasks.flexibility_values import (
     SolverLimits,
     WantedEvents,
 )
-from shared.flexibility.collection import Collected, Trigger, collect
+from shared.flexibility.collection import Collected, collect
 from shared.flexibility.facts import AssetFacts, SensorFacts
 
 STORAGE, PROCESS = "StorageScheduler", "ProcessScheduler"
@@ -51,10 +51,11 @@ def prepare(given: ScheduleInput) -> PreparedSchedule:
     Raises:
         FlexConfigInvalid: what is stored has changed since the schedule was asked for, and is no good any more.
     """
-    trigger = Trigger(given.asset_id, given.start, given.flex_model, given.flex_context, given.sensor_id)
-    whole = collect(trigger, given.assets, given.sensors)
+    whole = collect(given.trigger, given.assets, given.sensors)
     collected = whole if given.step is None else one_device(whole, given.step)
-    needs = needs_of(collected, given.sensors, start=given.start, end=given.end, resolution_s=given.resolution_s)
+    needs = needs_of(
+        collected, given.sensors, start=given.trigger.start, end=given.end, resolution_s=given.resolution_s
+    )
     prepared = _Prepared(
         collected,
         needs.window,
