@@ -122,7 +122,7 @@ class Settings(BaseModel):
     """Address under which clients reach the gateway, in discovery documents and issuers; none: as each request says. For installations
     behind a proxy."""
     path_base: PathBase = ""
-    """Path in front of all routes, such as /grid. For installations that share a host name."""
+    """Path in front of all routes, such as /grid, which a proxy passes on. For installations that share a host name."""
     trusted_proxies: Networks = ()
     """Addresses or networks, separated by commas, whose X-Forwarded-* headers are believed. For installations behind a proxy."""
 

@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 # A module, or a package for all of its modules, and why it needs more than one account.
 ACROSS_ACCOUNTS = {
     "services/cli/": "the command line administers the installation",
-    "services/gateway/auth/": "whose a credential is, is not known before it is found",
+    **dict.fromkeys(
+        (f"services/gateway/auth/{name}.py" for name in ("attempts", "key_ring", "last_use", "rate_limits")),
+        "counters, keys and times of the installation",
+    ),
+    "services/gateway/auth/sign_in.py": "whose a name or a session is, is not known before it is found",
+    "services/gateway/auth/verifier.py": "whose a credential is, is not known before it is found",
     "services/gateway/web/": "signing in, the same",
     "services/gateway/dialects/administration/": "administrators of the site",
     # Its contract tells somebody else's asset from one that is not there, and things may be public.

@@ -137,7 +137,7 @@ class SignIn:
         """
         token = new_secret()
         expires_at = self._clock.now() + timedelta(seconds=self.lifetimes.token_s)
-        async with self._database.unit_of_work(EVERY_ACCOUNT) as work:
+        async with self._database.unit_of_work(user.account_id) as work:
             await _note(work, user, "user:token:issued", address)
             token_hash = self._hasher.of_token(token)
             await credential_store.add_token(work.connection, user.account_id, user.user_id, token_hash, expires_at)
@@ -161,7 +161,7 @@ class SignIn:
 
     async def end_session(self, session: str, user: User, *, address: str | None = None) -> None:
         """Sign out of a browser."""
-        async with self._database.unit_of_work(EVERY_ACCOUNT) as work:
+        async with self._database.unit_of_work(user.account_id) as work:
             await credential_store.end_session(work.connection, self._hasher.of_session(session))
             await _record(work, user, "user:signed-out", address)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from services.gateway.auth import attempt_store
 from services.gateway.auth.identity import NOBODY
 from shared.clock import Clock
-from shared.db.unit_of_work import EVERY_ACCOUNT, Database
+from shared.db.unit_of_work import Database
 from shared.identity import audit
 from shared.identity.audit import AuditEventName
 from shared.identity.principals import Actor, Client, User
@@ -42,20 +42,21 @@ class SignInHistory:
     async def add_failure(self, principal: User | Client | None, address: str) -> None:
         """Record a failure, an unknown one's under nobody's account: the operator sees guesses, and they take as long."""
         event = FAILURE[self.kind]
-        async with self.database.unit_of_work(EVERY_ACCOUNT) as work:
+        account_id = NOBODY.account_id if principal is None else principal.account_id
+        async with self.database.unit_of_work(account_id) as work:
             if principal is not None:
                 await audit.record_about(work.connection, Actor(principal.subject, address), principal, event)
                 return
             actor = Actor(f"{self.kind}:unknown", address)
             await audit.record(
-                work.connection, NOBODY.account_id, event, actor=actor, object_kind=self.kind, object_id="unknown"
+                work.connection, account_id, event, actor=actor, object_kind=self.kind, object_id="unknown"
             )
 
     async def _has_signed_in_from(self, principal: User | Client | None, address: str) -> bool:
         if principal is None:
             return False
         since = self.clock.now() - FAMILIAR_FOR
-        async with self.database.reading(EVERY_ACCOUNT) as connection:
+        async with self.database.reading(principal.account_id) as connection:
             return await attempt_store.has_signed_in_from(
                 connection, principal.account_id, principal.subject, SIGN_INS[self.kind], address, since
             )

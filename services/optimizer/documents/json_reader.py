@@ -7,7 +7,6 @@ position only when there is an error to report.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -19,12 +18,10 @@ from services.optimizer.documents.errors import NullFoundError, UnreadableDocume
 from services.optimizer.documents.json_position import JsonPath, line_and_position, offset_of, path_at, path_text
 from services.optimizer.documents.times import read_duration_s, read_moment
 from services.optimizer.reconfiguration.wording import quoted
+from shared.number_text import number_in
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
-# No number needs more characters; the conversion of a longer text could take long.
-_LONGEST_NUMBER = 64
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Value = TypeVar("_Value")
@@ -283,7 +280,7 @@ class JsonObject:
 
     def _as_number(self, value: object, *names: str | int) -> float:
         if isinstance(value, str):
-            number = _number_in(value)
+            number = _INFINITIES.get(value, number_in(value))
             if number is not None:
                 return number
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -295,14 +292,6 @@ class JsonObject:
             return convert(text)
         except ValueError as error:
             raise self.error(f"The value {quoted(text)} of '{name}' is {error}", name) from None
-
-
-def _number_in(text: str) -> float | None:
-    """The number that a text stands for; None where it is none, or too large."""
-    if text in _INFINITIES:
-        return _INFINITIES[text]
-    number = float(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else math.inf
-    return number if math.isfinite(number) else None
 
 
 def _unreadable(reason: str, path: JsonPath, text: str, offset: int) -> UnreadableDocumentError:

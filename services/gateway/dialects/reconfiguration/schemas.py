@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from shared.number_text import number_in
 
 
 class _Wire(BaseModel):
@@ -95,18 +96,14 @@ class ObjectiveWeight(_CamelWire):
     weight: float
 
 
-# As in the documents that the workers read: a number as JSON writes it, with blanks around it or a plus sign before it.
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
-_LONGEST_NUMBER = 64
-
-
 def _number(value: object) -> object:
     """Clients may write a number as a text."""
     if not isinstance(value, str):
         return value
-    if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
+    number = number_in(value)
+    if number is None:
         raise ValueError("Expected a finite number, or a text that is one.")
-    return float(value)
+    return number
 
 
 class NewWeight(BaseModel):

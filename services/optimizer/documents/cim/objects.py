@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -26,15 +25,13 @@ from shared.cim import (
     Whole,
     in_si,
 )
+from shared.number_text import number_in
 
 # Published data refer to objects of other documents by such names, and sometimes describe them in passing.
 _REFERENCE_ONLY = "urn:uuid:_"
 _URN = "urn:uuid:"
 _XSD_BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
-# No number needs more characters; the conversion of a longer text could take long.
-_LONGEST_NUMBER = 64
 # In SI units; far below where products of such numbers are no numbers any more.
 _LARGEST = 1e30
 # Of these a document may say several things, as in several languages: the first counts.
@@ -272,10 +269,8 @@ def _number_in(literal: Literal) -> float | None:
     value = literal.value
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and (len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value)):
-        return None
-    number = float(value)
-    return number if math.isfinite(number) and abs(number) <= _LARGEST else None
+    number = number_in(value) if isinstance(value, str) else float(value)
+    return number if number is not None and abs(number) <= _LARGEST else None
 
 
 def _whole_in(literal: Literal) -> int | None:
