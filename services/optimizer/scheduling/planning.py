@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.optimizer.scheduling.building.assembling import build_problem
+from services.optimizer.scheduling.building.contradictions import refuse_contradictions
 from services.optimizer.scheduling.building.ground import Ground
 from services.optimizer.scheduling.building.input_series import InputSeries, SeriesKey
 from services.optimizer.scheduling.building.window import Window
@@ -94,6 +95,7 @@ def plan(request: PlanRequest) -> Planned | PlanFailed:
 
 def _planned(request: PlanRequest, ground: Ground) -> Planned:
     built = build_problem(request.collected, ground)
+    refuse_contradictions(built.problem, ground.window)
     solution = solve(built.problem, time_limit_s=request.time_limit_s, mip_gap=request.mip_gap)
     outputs = outputs_of(built, solution, ground)
     resolved, unresolved = wishes_met(built.stocks, solution.level_mwh, ground.window)

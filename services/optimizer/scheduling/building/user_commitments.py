@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.optimizer.scheduling.building.errors import PlanImpossible
 from services.optimizer.scheduling.building.ground import Ground
+from services.optimizer.scheduling.building.numbering import Numbering
 from services.optimizer.scheduling.building.series_filling import filled
 from services.optimizer.scheduling.problem import Commitment, FloatArray, Flow, Kind
 from shared.flexibility.flex_context import Commitment as Contract
@@ -26,18 +26,8 @@ from shared.units import UnitKind, kind_of
 _CONTRACT_FILLING = Filling(Overlap.FIRST, Gap.UNBOUND)
 
 
-@dataclass(frozen=True)
-class Scopes:
-    """Which devices (their numbers) a contract may be about, and the commodity of each device."""
-
-    of_commodity: Mapping[str, tuple[int, ...]]
-    of_sensor: Mapping[int, tuple[int, ...]]
-    of_group: Mapping[int, tuple[int, ...]]  # by the position of the group's entry
-    commodities: tuple[str, ...]
-
-
 def contract_commitment(
-    contract: Contract, commodity: str, group: int | None, scopes: Scopes, ground: Ground, timezone: str
+    contract: Contract, commodity: str, group: int | None, numbering: Numbering, ground: Ground, timezone: str
 ) -> Commitment | None:
     """The commitment of a contract; None where its scope names nothing of this schedule (which collecting warns of).
 
@@ -47,22 +37,22 @@ def contract_commitment(
     Raises:
         PlanImpossible: The scope spans two commodities.
     """
-    devices = _scope(contract, commodity, group, scopes)
+    devices = _scope(contract, commodity, group, numbering)
     if devices is None:
         return None
-    if len({scopes.commodities[number] for number in devices}) > 1:
+    if len({numbering.commodities[number] for number in devices}) > 1:
         raise PlanImpossible(f"The commitment '{contract.name}' is about devices of more than one commodity.")
     baseline = filled(contract.baseline, _CONTRACT_FILLING, ground, timezone)
     up, down = (_price(quantity, ground, timezone) for quantity in (contract.up_price, contract.down_price))
     return Commitment(contract.name, Kind.EACH, Flow(devices), baseline, up, down)
 
 
-def _scope(contract: Contract, commodity: str, group: int | None, scopes: Scopes) -> tuple[int, ...] | None:
+def _scope(contract: Contract, commodity: str, group: int | None, numbering: Numbering) -> tuple[int, ...] | None:
     if contract.group is not None:
-        return scopes.of_group.get(group) or None if group is not None else None
+        return numbering.of_group.get(group) or None if group is not None else None
     if not contract.sensor_ids:
-        return scopes.of_commodity.get(commodity)
-    named = {number for one in contract.sensor_ids for number in scopes.of_sensor.get(one, ())}
+        return numbering.of_commodity.get(commodity)
+    named = {number for one in contract.sensor_ids for number in numbering.of_sensor.get(one, ())}
     return tuple(sorted(named)) or None
 
 

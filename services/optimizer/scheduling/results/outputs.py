@@ -72,7 +72,7 @@ def _of_devices(built: BuiltProblem, solution: Solution) -> Iterator[_Power]:
 
 
 def _of_groups(built: BuiltProblem, solution: Solution) -> Iterator[_Power]:
-    for index, members in built.of_group.items():
+    for index, members in built.numbering.of_group.items():
         entry, power = built.collected.entries[index].entry, _sum(solution, members)
         yield from _split(power, entry.consumption_sensor_id, entry.production_sensor_id)
         if entry.sensor_id is not None:
@@ -82,7 +82,7 @@ def _of_groups(built: BuiltProblem, solution: Solution) -> Iterator[_Power]:
 def _of_commodities(built: BuiltProblem, solution: Solution) -> Iterator[_Power]:
     context = built.collected.context
     for terms in built.terms:
-        power = _sum(solution, built.of_commodity.get(terms.commodity, ()))
+        power = _sum(solution, built.numbering.of_commodity.get(terms.commodity, ()))
         if terms.commodity == ELECTRICITY and context.aggregate_power_sensor_id is not None:
             yield _Power(context.aggregate_power_sensor_id, power)
         yield from _split(power, terms.consumption.aggregate_sensor_id, terms.production.aggregate_sensor_id)
