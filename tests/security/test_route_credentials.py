@@ -302,6 +302,7 @@ async def test_paths_name_nothing_that_the_rows_do_not_fill() -> None:
         "folder",
         "asset_id",
         "sensor_id",
+        "job_id",
         "account_id",
         "user_id",
         "key_id",
