@@ -111,7 +111,7 @@ class FormBody:
 
     async def _read_parts(self, incoming: IncomingBody, form: Form) -> dict[str, str]:
         reader = MultipartReader(incoming.headers, incoming.stream)
-        pieces = _Pieces(incoming)
+        pieces = Pieces(incoming)
         wrong_flags: dict[str, str] = {}
         for _ in range(MOST_PARTS):
             part = await pieces.next_part(reader)
@@ -168,15 +168,16 @@ class FormBody:
         return BodyDescription("multipart/form-data", schema, tuple(models), encoding)
 
 
-class _Pieces:
-    """Reads parts at a decent pace and within the bounds."""
+class Pieces:
+    """Reads parts at a decent pace and within the bounds: of documents, unless ``limit_bytes`` says less."""
 
-    def __init__(self, incoming: IncomingBody) -> None:
+    def __init__(self, incoming: IncomingBody, limit_bytes: int | None = None) -> None:
         self._pace = Pace(incoming.stream)
-        self._left_bytes = incoming.max_document_bytes
-        self._limit_bytes = incoming.max_document_bytes
+        self._limit_bytes = incoming.max_document_bytes if limit_bytes is None else limit_bytes
+        self._left_bytes = self._limit_bytes
 
     async def next_part(self, reader: MultipartReader) -> BodyPartReader | None:
+        """The next part; None after the last."""
         try:
             async with asyncio.timeout_at(self._pace.next_deadline()):
                 part = await reader.next()
@@ -203,6 +204,7 @@ class _Pieces:
         return b""
 
     async def text_of(self, part: BodyPartReader) -> str:
+        """A part that is a short text."""
         text = bytearray()
         while piece := await self.next_of(part):
             text += piece

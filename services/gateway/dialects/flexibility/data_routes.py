@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.dialects.flexibility import data_reads, overviews, sensor_data
+from services.gateway.dialects.flexibility import data_reads, overviews, sensor_data, uploads
 from services.gateway.dialects.flexibility.data_reading import JsonObject, OptionalJsonObject
 from services.gateway.dialects.flexibility.data_request_schemas import (
     DeleteData,
@@ -38,6 +38,7 @@ from services.gateway.dialects.flexibility.route_building import (
 )
 from services.gateway.dialects.flexibility.schemas import ErrorAnswer
 from services.gateway.dialects.flexibility.service import Flexibility
+from services.gateway.dialects.flexibility.upload_form import UploadForm
 from services.gateway.dialects.flexibility.wire import V3_ROOT
 from services.gateway.http.routes import Answer, NoQuery, Route, plain_route
 
@@ -101,6 +102,16 @@ DATA_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         "Delete values of a sensor",
         DATA_TAG,
         (GONE, *_BODY),
+    ),
+    Route(
+        "POST",
+        f"{V3_ROOT}/sensors/{{sensor_id}}/data/upload",
+        uploads.upload_data,
+        NoQuery(),
+        UploadForm(),
+        "Upload files of values of a sensor",
+        DATA_TAG,
+        (*STORED, *_BODY),
     ),
     parameters_route(
         f"{V3_ROOT}/sensors/{{sensor_id}}/stats",
