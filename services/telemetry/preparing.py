@@ -1,0 +1,140 @@
+"""From jobs to series and back: what each job has to write, and what it is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.telemetry.postings import (
+    PostingInvalid,
+    PostingSource,
+    Stated,
+    UploadArguments,
+    ValuesArguments,
+    belief_of_upload,
+    read_arguments,
+    series_of,
+)
+from services.telemetry.store import Ended, IngestionJob, SensorRow
+from services.telemetry.uploads import Events, SensorGrid
+from shared.beliefs import NewSeries, Written, knowledge_horizon
+from shared.beliefs.source_store import USER, NewSource, source_id_of
+from shared.errors import BusbarError, InvalidInput
+from shared.ids import AccountId, SourceId
+
+PROCESSED, ALREADY_RECEIVED, INVALID_REPLACEMENT = "processed", "already_received", "invalid_replacement"
+
+_FREQUENCY = re.compile(r"(\d{0,6})(min|T|h|H|s|S|D|d)", re.ASCII)
+_FREQUENCY_S = {"min": 60, "T": 60, "h": 3600, "H": 3600, "s": 1, "S": 1, "D": 86400, "d": 86400}
+
+_SAID = {
+    PROCESSED: "Request has been processed.",
+    ALREADY_RECEIVED: "Some of the data has already been received and successfully processed.",
+    INVALID_REPLACEMENT: "The same source has stated another value for the same event at the same belief time; nothing was replaced.",
+}
+
+
+@dataclass
+class SourceIds:
+    """Ids of sources within one transaction."""
+
+    connection: AsyncConnection
+    _known: dict[tuple[AccountId | None, str], SourceId] = field(default_factory=dict)
+
+    async def of(self, source: PostingSource) -> SourceId:
+        """The id of the source that a user is."""
+        account_id = None if source.account is None else AccountId(source.account)
+        key = (account_id, f"{source.user_number}:{source.name}")
+        if key not in self._known:
+            user = NewSource(source.name, USER, user_number=source.user_number)
+            self._known[key] = await source_id_of(self.connection, account_id, user)
+        return self._known[key]
+
+
+def values_of(job: IngestionJob) -> ValuesArguments:
+    """What a job with posted values says.
+
+    Raises:
+        InvalidInput: nothing that can be understood.
+    """
+    return read_arguments(ValuesArguments, job.arguments)
+
+
+def upload_of(job: IngestionJob) -> UploadArguments:
+    """What a job with a file says.
+
+    Raises:
+        InvalidInput: nothing that can be understood.
+    """
+    return read_arguments(UploadArguments, job.arguments)
+
+
+def posted_series(job: IngestionJob, arguments: ValuesArguments, sensor: SensorRow, source_id: SourceId) -> NewSeries:
+    """What a job with posted values has to write.
+
+    Raises:
+        InvalidInput: it can never be done.
+    """
+    try:
+        return series_of(arguments, job.data, _about(sensor, source_id))
+    except (OverflowError, ValueError) as error:
+        raise PostingInvalid(f"The values lead out of the calendar: {error}.") from None
+
+
+def uploaded_series(arguments: UploadArguments, events: Events, sensor: SensorRow, source_id: SourceId) -> NewSeries:
+    """What a job with a file has to write, once the file is read.
+
+    Raises:
+        InvalidInput: it can never be done.
+    """
+    belief_time, after_us = belief_of_upload(arguments, sensor.resolution_s)
+    about = _about(sensor, source_id)
+    return NewSeries(
+        account_id=about.account_id,
+        sensor_id=about.sensor_id,
+        source_id=about.source_id,
+        starts_us=events.starts_us,
+        values=events.values,
+        knowledge=about.knowledge,
+        belief_time=belief_time,
+        believed_after_us=after_us,
+    )
+
+
+def grid_of(sensor: SensorRow) -> SensorGrid:
+    """What a file's events have to fit."""
+    is_floored = sensor.attributes.get("floor_datetimes_to_resolution") is not False
+    return SensorGrid(sensor.unit, sensor.resolution_s, sensor.timezone, is_floored, _frequency_s(sensor.attributes))
+
+
+def told(job: IngestionJob, written: Written) -> Ended:
+    """What a job is told of what was written."""
+    if written.is_without_sensor:
+        return Ended(job, failure="The sensor is no longer there.")
+    outcome = PROCESSED if written.stored else ALREADY_RECEIVED
+    if written.is_refused:
+        outcome = INVALID_REPLACEMENT
+    return Ended(job, {"outcome": outcome, "num-beliefs": written.stored, "message": _SAID[outcome]})
+
+
+def failed(job: IngestionJob, failure: BusbarError) -> Ended:
+    """What a job is told that can never be done."""
+    where = failure.field if isinstance(failure, InvalidInput) else None
+    result = {"outcome": "failed", "code": failure.code, "field": where, "message": failure.message}
+    return Ended(job, result, failure.message)
+
+
+def _about(sensor: SensorRow, source_id: SourceId) -> Stated:
+    knowledge = knowledge_horizon(sensor.attributes, resolution_s=sensor.resolution_s, timezone=sensor.timezone)
+    frequency_s = None if sensor.resolution_s else _frequency_s(sensor.attributes)
+    return Stated(sensor.account_id, sensor.sensor_id, source_id, sensor.resolution_s, knowledge, frequency_s)
+
+
+def _frequency_s(attributes: Mapping[str, object]) -> int | None:
+    """Seconds of the attribute ``frequency`` as pandas writes it (``5min``); None where it is none that is known."""
+    given = attributes.get("frequency")
+    found = _FREQUENCY.fullmatch(given.strip()) if isinstance(given, str) else None
+    return None if found is None else int(found[1] or 1) * _FREQUENCY_S[found[2]] or None

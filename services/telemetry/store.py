@@ -1,0 +1,204 @@
+"""The telemetry service's SQL: which jobs wait, who works on a large one, and what came of each.
+
+It serves all accounts together: what waits is taken as it came, whoever posted it. Whose a sensor is, is read with the sensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, STARTED, assets, job_states, jobs, sensors
+from shared.identity.reach import account_id_of
+from shared.ids import AccountId, JobId, SensorId
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that nobody has done yet."""
+
+    job_id: JobId
+    sensor_id: SensorId
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionJob:
+    """A job with what is to be stored. ``account_id`` is the job's, which for a public sensor is its poster's."""
+
+    job_id: JobId
+    account_id: AccountId
+    sensor_id: SensorId
+    arguments: Mapping[str, Any]  # as JSON holds it
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SensorRow:
+    """A sensor as ingestion needs it; attributes of its asset count where it has none of that name."""
+
+    sensor_id: SensorId
+    account_id: AccountId | None
+    unit: str
+    resolution_s: int
+    timezone: str
+    attributes: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of a job: it is done with a ``result``, or has failed for good."""
+
+    job: IngestionJob
+    result: Mapping[str, object] = field(default_factory=dict)
+    failure: str | None = None
+
+
+def _is_waiting() -> tuple[ColumnElement[bool], ...]:
+    return jobs.c.kind == INGESTION, jobs.c.data.is_not(None)
+
+
+_SIZE = func.octet_length(jobs.c.data)  # known without reading the data
+_KIND = jobs.c.arguments["kind"].astext
+
+
+async def small_waiting_jobs(connection: AsyncConnection, *, most_bytes: int, limit: int) -> list[WaitingJob]:
+    """Jobs of all accounts with few values, oldest first."""
+    statement = (
+        select(jobs.c.job_id, jobs.c.sensor_id, _SIZE)
+        .where(*_is_waiting(), _KIND == "values", most_bytes >= _SIZE)
+        .order_by(jobs.c.created_at, jobs.c.job_id)
+        .limit(limit)
+    )
+    return [WaitingJob(*row) for row in await connection.execute(statement)]
+
+
+async def claim_large_job(
+    connection: AsyncConnection, *, most_small_bytes: int, claim: timedelta, besides: Collection[JobId]
+) -> IngestionJob | None:
+    """The oldest file, or job with many values, that nobody works on; from the commit on it is ours until the claim runs out."""
+    has_lapsed = (job_states.c.state == STARTED) & (job_states.c.started_at < func.now() - claim)
+    statement = (
+        select(jobs)
+        .outerjoin(job_states, job_states.c.job_id == jobs.c.job_id)
+        .where(*_is_waiting(), or_(_KIND != "values", most_small_bytes < _SIZE))
+        .where(or_(job_states.c.job_id.is_(None), has_lapsed), jobs.c.job_id.not_in(list(besides)))
+        .order_by(jobs.c.created_at, jobs.c.job_id)
+        .limit(1)
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    begun = {"job_id": row.job_id, "account_id": row.account_id, "state": STARTED, "started_at": func.now()}
+    claimed = insert(job_states).values(**begun)
+    again = claimed.on_conflict_do_update(
+        index_elements=[job_states.c.job_id], set_={"started_at": func.now()}, where=has_lapsed
+    )
+    return _job(row) if (await connection.execute(again)).rowcount else None
+
+
+async def renew_claims(connection: AsyncConnection, job_ids: Collection[JobId]) -> None:
+    """Keep large jobs that are worked on."""
+    own = job_states.c.job_id.in_(list(job_ids)) & (job_states.c.state == STARTED)
+    await connection.execute(update(job_states).where(own).values(started_at=func.now()))
+
+
+async def give_up_claim(connection: AsyncConnection, job: IngestionJob) -> None:
+    """Leave a large job to whoever looks next."""
+    own = (job_states.c.job_id == job.job_id) & (job_states.c.state == STARTED)
+    await connection.execute(job_states.delete().where(own))
+
+
+async def waiting_jobs(connection: AsyncConnection, job_ids: Collection[JobId]) -> list[IngestionJob]:
+    """Those of these jobs that still wait, oldest first, with their data. Their sensors must be held, so that they go on waiting."""
+    statement = (
+        select(jobs).where(jobs.c.job_id.in_(list(job_ids)), *_is_waiting()).order_by(jobs.c.created_at, jobs.c.job_id)
+    )
+    return [_job(row) for row in await connection.execute(statement)]
+
+
+async def is_waiting(connection: AsyncConnection, job_id: JobId) -> bool:
+    """Whether a job still waits. Its sensor must be held, so that the answer stays true."""
+    statement = select(jobs.c.job_id).where(jobs.c.job_id == job_id, *_is_waiting())
+    return (await connection.execute(statement)).first() is not None
+
+
+async def sensor_rows(connection: AsyncConnection, sensor_ids: Collection[SensorId]) -> dict[SensorId, SensorRow]:
+    """Sensors by their ids."""
+    statement = (
+        select(
+            sensors.c.sensor_id,
+            sensors.c.account_id,
+            sensors.c.unit,
+            sensors.c.event_resolution_s,
+            sensors.c.timezone,
+            sensors.c.attributes,
+            assets.c.attributes.label("of_asset"),
+        )
+        .join(assets, assets.c.asset_id == sensors.c.asset_id)
+        .where(sensors.c.sensor_id.in_(list(sensor_ids)))
+    )
+    found = {}
+    for row in await connection.execute(statement):
+        owner = None if row.account_id is None else account_id_of(row.account_id)
+        attributes = {**_object(row.of_asset), **_object(row.attributes)}
+        found[row.sensor_id] = SensorRow(
+            row.sensor_id, owner, row.unit, row.event_resolution_s, row.timezone, attributes
+        )
+    return found
+
+
+async def end_jobs(connection: AsyncConnection, ended: Sequence[Ended]) -> None:
+    """Write what came of jobs, and let go of their data."""
+    if not ended:
+        return
+    statement = insert(job_states).values(
+        job_id=bindparam("job_id"),
+        account_id=bindparam("account_id"),
+        state=bindparam("state"),
+        started_at=func.now(),
+        ended_at=func.clock_timestamp(),
+        result=bindparam("result"),
+        failure=bindparam("failure"),
+    )
+    new = statement.excluded
+    again = statement.on_conflict_do_update(
+        index_elements=[job_states.c.job_id],
+        set_={name: new[name] for name in ("state", "ended_at", "result", "failure")},
+    )
+    rows = [
+        {
+            "job_id": each.job.job_id,
+            "account_id": each.job.account_id,
+            "state": FINISHED if each.failure is None else FAILED,
+            "result": dict(each.result),
+            "failure": each.failure,
+        }
+        for each in ended
+    ]
+    await connection.execute(again, rows)
+    done = jobs.c.job_id.in_([each.job.job_id for each in ended])
+    await connection.execute(update(jobs).where(done).values(data=None))
+
+
+async def backlog(connection: AsyncConnection) -> tuple[int, float]:
+    """How many jobs wait, and for how long the oldest has [s]."""
+    age = func.extract("epoch", func.now() - func.min(jobs.c.created_at))
+    row = (await connection.execute(select(func.count(), age).where(*_is_waiting()))).one()
+    return row[0], float(row[1] or 0.0)
+
+
+def _job(row: Any) -> IngestionJob:  # Any: a row of jobs
+    account_id = account_id_of(row.account_id)
+    return IngestionJob(row.job_id, account_id, row.sensor_id, row.arguments, row.data)
+
+
+def _object(given: object) -> Mapping[str, object]:
+    return given if isinstance(given, Mapping) else {}

@@ -1,0 +1,157 @@
+"""From the rows of a file to events of a sensor: in its timezone, on its grid, at its resolution, in its unit."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from services.telemetry.uploads.table import Row, UploadInvalid
+from shared.beliefs import microseconds, moment
+from shared.units import UnitKind, UnitsIncompatible, conversion, kind_of
+
+_SUMMED = {UnitKind.ENERGY, UnitKind.CURRENCY}
+
+
+@dataclass(frozen=True, slots=True)
+class SensorGrid:
+    """What a sensor's events look like. ``resolution_s`` is 0 for moments, which ``frequency_s`` may round."""
+
+    unit: str
+    resolution_s: int
+    timezone: str
+    is_floored: bool = True
+    frequency_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events in their order: ``starts_us`` (N,) [µs since 1970], ``values`` (N,) [the sensor's unit], NaN where nothing is stated."""
+
+    starts_us: array[int]
+    values: array[float]
+
+
+def events_of(filename: str, rows: Sequence[Row], unit: str, sensor: SensorGrid) -> Events:
+    """The events that a file with values in ``unit`` states about a sensor.
+
+    Naive times are the sensor's. The file's resolution is the distance that is most frequent in it. Energy and money are summed to a
+    coarser resolution and divided over a finer one; anything else is averaged or repeated.
+
+    Raises:
+        UploadInvalid: two rows are about one moment, or the resolutions or units do not fit.
+    """
+    zone = ZoneInfo(sensor.timezone)
+    moments = sorted(_aware(rows, zone))
+    _check_single(filename, moments)
+    starts = [start for start, _, _ in moments]
+    values = [value for _, value, _ in moments]
+    if sensor.resolution_s == 0:
+        return _at_moments(filename, starts, values, unit, sensor)
+    resolution_us = sensor.resolution_s * 1_000_000
+    file_us = _resolution_of(starts) or resolution_us
+    converted = _converted(filename, values, unit, sensor.unit, file_us / 1_000_000)
+    if sensor.is_floored:
+        if _floored(starts[0], file_us, zone) != starts[0]:
+            starts = [_floored(start, file_us, zone) for start in starts]
+        grid = [_floored(start, resolution_us, zone) for start in starts]
+    else:
+        grid = starts
+    is_summed = kind_of(sensor.unit) in _SUMMED
+    if file_us == resolution_us:
+        return _gathered(grid, converted, _mean)
+    if resolution_us % file_us == 0:
+        return _gathered(grid, converted, math.fsum if is_summed else _mean)
+    if file_us % resolution_us == 0:
+        return _spread(grid, converted, file_us // resolution_us, resolution_us, is_summed=is_summed)
+    found, wanted = timedelta(microseconds=file_us), timedelta(microseconds=resolution_us)
+    raise UploadInvalid(
+        filename, f"Resolution of {found} is incompatible with the sensor's required resolution of {wanted}."
+    )
+
+
+def _aware(rows: Sequence[Row], zone: ZoneInfo) -> list[tuple[int, float, int]]:
+    """Starts [µs], values and row numbers. Of a naive time that the clock shows twice the second one is meant if the first has been."""
+    found: list[tuple[int, float, int]] = []
+    before: int | None = None
+    for row in rows:
+        when = row.when if row.when.tzinfo is not None else row.when.replace(tzinfo=zone)
+        start = microseconds(when)
+        if row.when.tzinfo is None and before is not None and start <= before:
+            start = max(start, microseconds(when.replace(fold=1)))
+        found.append((start, row.value, row.number))
+        before = start
+    return found
+
+
+def _check_single(filename: str, moments: Sequence[tuple[int, float, int]]) -> None:
+    for (start, _, first), (other, _, second) in pairwise(moments):
+        if start == other:
+            reason = f"it is about {moment(start).isoformat()}, and so is row {min(first, second)}."
+            raise UploadInvalid(filename, reason, row=max(first, second))
+
+
+def _resolution_of(starts: Sequence[int]) -> int | None:
+    """The distance [µs] that is most frequent, of several the least; None of a single event."""
+    distances = Counter(later - start for start, later in pairwise(starts))
+    return min(distances, key=lambda distance: (-distances[distance], distance)) if distances else None
+
+
+def _converted(
+    filename: str, values: Sequence[float], unit: str, target: str, resolution_s: float | None
+) -> list[float]:
+    try:
+        convert = conversion(unit, target, resolution_s=resolution_s)
+    except UnitsIncompatible:
+        reason = f"Required unit for this sensor is {target}, got incompatible unit: {unit}"
+        raise UploadInvalid(filename, reason) from None
+    return [value * convert.factor + convert.offset for value in values]
+
+
+def _floored(start_us: int, step_us: int, zone: ZoneInfo) -> int:
+    """The last step at or before, counted from midnight of the day by the sensor's clock."""
+    offset = moment(start_us).astimezone(zone).utcoffset() or timedelta(0)
+    return start_us - (start_us + offset // timedelta(microseconds=1)) % step_us
+
+
+def _at_moments(filename: str, starts: list[int], values: list[float], unit: str, sensor: SensorGrid) -> Events:
+    converted = _converted(filename, values, unit, sensor.unit, None)
+    if sensor.frequency_s is None:
+        return Events(array("q", starts), array("d", converted))
+    step = sensor.frequency_s * 1_000_000
+    rounded = [round(start / step) * step for start in starts]
+    if len(set(rounded)) < len(rounded):
+        raise UploadInvalid(filename, "Cannot save multiple instantaneous values that overlap.")
+    return Events(array("q", rounded), array("d", converted))
+
+
+def _gathered(slots: Sequence[int], values: Sequence[float], gather: Callable[[list[float]], float]) -> Events:
+    """One value for each slot, made from what falls into it; what states nothing counts for nothing."""
+    by_slot: dict[int, list[float]] = {}
+    for slot, value in zip(slots, values, strict=True):
+        members = by_slot.setdefault(slot, [])
+        if value == value:  # noqa: PLR0124  # not NaN
+            members.append(value)
+    starts = sorted(by_slot)
+    return Events(array("q", starts), array("d", [gather(by_slot[at]) if by_slot[at] else math.nan for at in starts]))
+
+
+def _spread(slots: Sequence[int], values: Sequence[float], size: int, step_us: int, *, is_summed: bool) -> Events:
+    """Each value over ``size`` slots, but not into the next one's."""
+    starts: list[int] = []
+    spread: list[float] = []
+    for number, (slot, value) in enumerate(zip(slots, values, strict=True)):
+        room = (slots[number + 1] - slot) // step_us if number + 1 < len(slots) else size
+        count = max(1, min(size, room))
+        starts += range(slot, slot + count * step_us, step_us)
+        spread += [value / count if is_summed else value] * count
+    return Events(array("q", starts), array("d", spread))
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
