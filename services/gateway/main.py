@@ -24,6 +24,7 @@ from services.gateway.dialects.reconfiguration.hub.connections import Connection
 from services.gateway.dialects.reconfiguration.hub.routes import hub_dialect
 from services.gateway.dialects.reconfiguration.hub.solution_watch import SolutionWatch
 from services.gateway.dialects.reconfiguration.quotas import NAMED_QUOTAS, Quotas
+from services.gateway.dialects.reconfiguration.run_endings import RunEndings
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
 from services.gateway.documents import openapi_json
 from services.gateway.housekeeping import Housekeeping
@@ -83,6 +84,7 @@ class Gateway:
         quotas = Quotas(NAMED_QUOTAS[settings.pgo_default_quotas], settings.pgo_quotas_file)
         self.session_expiry = SessionExpiry(process.database, quotas, every_s=settings.pgo_sweep_interval_s)
         self._solution_watch = SolutionWatch(process.database, process.bus)
+        self._run_endings = RunEndings()
         self._job_watch = JobWatch(process.database, process.bus)
         self._budget = SpoolBudget(SPOOLED_DOCUMENTS * settings.max_document_bytes)
         self._reconfiguration = Reconfiguration(
@@ -93,6 +95,7 @@ class Gateway:
             ask_deadline_s=settings.ask_deadline_s,
             stop_deadline_s=settings.lease_ttl_s + STOP_MARGIN_S,
             watchers=self._solution_watch,
+            endings=self._run_endings,
         )
         self.hub = Connections(self._solution_watch, most=settings.hub_max_connections)
         self.housekeeping = Housekeeping(process.database)
@@ -114,6 +117,7 @@ class Gateway:
         await self._access_tokens.start()
         auth.start()
         await self._solution_watch.start()
+        await self._run_endings.start(self._process.bus)
         await self._job_watch.start()
         self.hub.start()
         self.port = await self._server.start(settings.host, settings.port, tls=self._tls)
@@ -131,6 +135,7 @@ class Gateway:
             await self._server.stop(within_s=(1 - HUB_STOPS_WITHIN) * within_s)
         await asyncio.gather(
             self._solution_watch.stop(),
+            self._run_endings.stop(),
             self._job_watch.stop(),
             self.housekeeping.stop(),
             self.session_expiry.stop(),

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
+from services.gateway.dialects.reconfiguration import run_endings
 from services.gateway.dialects.reconfiguration.quotas import NAMED_QUOTAS, Quotas
 from services.gateway.dialects.reconfiguration.runs import stop_run
 from services.gateway.dialects.reconfiguration.scope import Scope
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
 from services.gateway.http.spool import SpoolBudget
+from shared.contracts.reconfiguration import RunFinished
 from shared.db.models import reconfiguration as tables
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.errors import DependencyUnavailable
-from shared.ids import OPEN_ACCOUNT_ID
+from shared.ids import OPEN_ACCOUNT_ID, RunId, SessionKey
 from tests.integration.gateway.conftest import Served
 from tests.support.eventually import eventually
 from tests.support.principals import TESTER
@@ -86,6 +89,44 @@ async def test_a_stop_answers_only_when_the_run_has_ended(served: Served) -> Non
     await served.worker.finish_run(run)
     assert (await stopping).status == 200
     assert (await served.status("s"))["optimizationIsRunning"] is False
+
+
+async def test_a_stop_answers_as_soon_as_the_end_of_the_run_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_endings, "LOOK_EVERY_S", 600.0)
+    run = await started(served)
+    await served.worker.take_run(run)
+    stopping = asyncio.create_task(served.run("s", False))
+    await eventually(lambda: served.worker.stop_is_wanted(run))
+    await served.worker.finish_run(run)
+    assert await is_waiting(stopping)
+    (session,) = await served.worker.session_keys()
+    async with served.process.database.unit_of_work(OPEN_ACCOUNT_ID) as work:
+        finished = RunFinished(run_id=RunId(run), session_key=SessionKey(session), outcome="stopped")
+        await work.outbox.add(OPEN_ACCOUNT_ID, finished)
+    assert (await asyncio.wait_for(stopping, 10)).status == 200
+
+
+async def test_who_waits_for_a_stop_asks_the_database_a_few_times_a_second_only(served: Served) -> None:
+    run = await started(served)
+    await served.worker.take_run(run)
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    engine = served.process.database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    begun = time.monotonic()
+    stopping = [asyncio.create_task(served.run("s", False)) for _ in range(20)]
+    await eventually(lambda: time.monotonic() - begun > 1.0)
+    event.remove(engine, "before_cursor_execute", note)
+    took_s = time.monotonic() - begun
+    await served.worker.finish_run(run)
+    assert {got.status for got in await asyncio.gather(*stopping)} == {200}
+    looks = [statement for statement in statements if "finished_at IS NOT NULL" in statement]
+    assert len(looks) <= 20 * (2 + took_s / 0.25)
 
 
 async def test_a_stop_answers_when_the_worker_has_died_and_its_lease_is_over(served: Served) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import AsyncExitStack
 
 from services.gateway.dialects.reconfiguration import run_store, session_store
 from services.gateway.dialects.reconfiguration.errors import UnknownSession
 from services.gateway.dialects.reconfiguration.record import record_session
+from services.gateway.dialects.reconfiguration.run_endings import Ending
 from services.gateway.dialects.reconfiguration.scope import Scope
 from services.gateway.dialects.reconfiguration.service import Reconfiguration
 from shared.contracts.reconfiguration import RunRequested
 from shared.errors import DependencyUnavailable
 from shared.identity.principals import Actor
 from shared.ids import RunId, SessionKey, uuid7
-
-FIRST_POLL_S = 0.02
-LONGEST_POLL_S = 0.1
 
 
 async def start_run(app: Reconfiguration, scope: Scope, actor: Actor, session_id: str) -> None:
@@ -43,30 +42,30 @@ async def stop_run(app: Reconfiguration, scope: Scope, actor: Actor, session_id:
     Raises:
         DependencyUnavailable: it did not end in time; the wish to stop stands.
     """
-    async with app.database.unit_of_work(scope.account_id) as work:
-        session = await session_store.lock_session(work.connection, scope, session_id)
-        if session is None:
-            raise UnknownSession(session_id)
-        if not await run_store.has_active_run(work.connection, scope, session):
-            return
-        await run_store.request_stop(work.connection, scope, session)
-        await record_session(work, scope, actor, "run:stopped", session_id)
-        is_ending = await run_store.has_active_run(work.connection, scope, session)
-    if not is_ending:
-        return  # nobody had begun
-    try:
-        async with asyncio.timeout(app.stop_deadline_s):
-            await _until_stopped(app, scope, session)
-    except TimeoutError:
-        raise DependencyUnavailable("The optimisation has been asked to stop and has not ended yet.") from None
+    async with AsyncExitStack() as held:
+        async with app.database.unit_of_work(scope.account_id) as work:
+            session = await session_store.lock_session(work.connection, scope, session_id)
+            if session is None:
+                raise UnknownSession(session_id)
+            if not await run_store.has_active_run(work.connection, scope, session):
+                return
+            ending = held.enter_context(app.endings.of(session))
+            await run_store.request_stop(work.connection, scope, session)
+            await record_session(work, scope, actor, "run:stopped", session_id)
+            is_ending = await run_store.has_active_run(work.connection, scope, session)
+        if not is_ending:
+            return  # nobody had begun
+        try:
+            async with asyncio.timeout(app.stop_deadline_s):
+                await _until_stopped(app, scope, session, ending)
+        except TimeoutError:
+            raise DependencyUnavailable("The optimisation has been asked to stop and has not ended yet.") from None
     await app.watchers.settle(scope, session_id)
 
 
-async def _until_stopped(app: Reconfiguration, scope: Scope, session: SessionKey) -> None:
-    pause_s = FIRST_POLL_S
-    while True:
-        await asyncio.sleep(pause_s)
+async def _until_stopped(app: Reconfiguration, scope: Scope, session: SessionKey, ending: Ending) -> None:
+    is_active = True
+    while is_active:
+        await ending.wait()
         async with app.database.reading(scope.account_id) as connection:
-            if not await run_store.has_active_run(connection, scope, session):
-                return
-        pause_s = min(LONGEST_POLL_S, 1.5 * pause_s)
+            is_active = await run_store.has_active_run(connection, scope, session)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.gateway.dialects.reconfiguration.quotas import Quotas
+from services.gateway.dialects.reconfiguration.run_endings import RunEndings
 from services.gateway.dialects.reconfiguration.scope import Scope
 from services.gateway.http.spool import SpoolBudget
 from shared.contracts.asks import Question
@@ -66,3 +67,4 @@ class Reconfiguration:
     ask_deadline_s: float
     stop_deadline_s: float
     watchers: Watchers = field(default_factory=NoWatchers)
+    endings: RunEndings = field(default_factory=RunEndings)
