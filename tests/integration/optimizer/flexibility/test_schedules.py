@@ -40,11 +40,11 @@ CONTEXT = {"consumption-price": prices(10, 50, 20, 60)}
 BEST = [100.0, -100.0, 100.0, -100.0]
 
 
-async def battery(site: Site, name: str = "site", **attributes: object) -> tuple[int, int]:
+async def battery(site: Site, *, consumption_is_positive: bool = True) -> tuple[int, int]:
     """A building with a battery: the building's asset and the battery's power sensor."""
-    building = await site.asset(name, "building")
+    building = await site.asset("site", "building")
     asset = await site.asset("battery", "battery", building)
-    return building, await site.sensor(asset, "power", **({"consumption_is_positive": True} | attributes))
+    return building, await site.sensor(asset, "power", consumption_is_positive=consumption_is_positive)
 
 
 async def deliver(

@@ -69,7 +69,7 @@ class Site:
     ) -> int:
         row = {
             "account_id": self.account_id,
-            "name": name,
+            "name": f"{name} {uuid7()}",
             "asset_type": kind,
             "parent_asset_id": parent,
             "attributes": {},
@@ -81,7 +81,7 @@ class Site:
         return await self._insert(tables.assets, row, "asset_id")
 
     async def sensor(
-        self, asset_id: int, name: str, unit: str = "kW", resolution_s: int = 3600, **attributes: object
+        self, asset_id: int, name: str, unit: str = "kW", resolution_s: int = 3600, **attributes: bool
     ) -> int:
         row = {
             "account_id": self.account_id,
