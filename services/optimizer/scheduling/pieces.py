@@ -1,8 +1,7 @@
 """A quantity cut into pieces, so that what it costs is linear in each of them: the columns of the program.
 
 A quantity (the power of a device, the sum of some powers, the level of a stock) moves in every step between a lower and an
-upper edge. It is its reference, the point of that range nearest to 0, plus the sum of its pieces. Where prices rise from left
-to right, the cheapest way to fill the pieces is the right one. Where they fall, or the pieces differ in what they do to a
+upper edge. It is its reference, a point of that range, plus the sum of its pieces. Where prices rise from left to right, the cheapest way to fill the pieces is the right one. Where they fall, or the pieces differ in what they do to a
 stock, or a stretch is forbidden, is a *break*: the quantity must be at or left of its ``left`` or at or right of its
 ``right``, which is a choice that a linear program does not know.
 """
@@ -68,10 +67,13 @@ def cut(
     forced: Sequence[Break] = (),
     *,
     keeps_fixed: bool = True,
+    is_level: bool = False,
 ) -> Pieces:
     """The pieces of a quantity with ``lower <= quantity <= upper`` (N,).
 
-    With ``forced`` breaks there are edges at both their ends. Without ``keeps_fixed`` a step whose quantity cannot move has no piece.
+    With ``forced`` breaks there are edges at both their ends. Without ``keeps_fixed`` a step whose quantity cannot move has no
+    piece. The reference is the point nearest to 0; that of a level is where it costs least, so that the dear wishes that it
+    meets add nothing to the objective, in which the cheap ones would drown.
     """
     cuts = [np.where(price.up != price.down, price.quantity, np.nan) for price in prices]
     cuts += [np.where(each.is_open, end, np.nan) for each in forced for end in _ends(each)]
@@ -85,7 +87,21 @@ def cut(
     for price in prices:
         slope += np.where(np.isnan(price.quantity), 0.0, np.where(low >= price.quantity, price.up, price.down))
     reference = np.clip(0.0, lower, upper)
+    if is_level:
+        reference = _cheapest(low, high, is_present, slope, reference)
     return Pieces(reference, low, high, is_present, slope, (*forced, *_falls(low, is_present, slope)))
+
+
+def _cheapest(
+    low: FloatArray, high: FloatArray, is_present: BoolArray, slope: FloatArray, reference: FloatArray
+) -> FloatArray:
+    """(N,) where what rising prices make of a quantity is least; the reference where nothing is priced."""
+    for k in range(len(low)):
+        falls = is_present[k] & (slope[k] < 0.0)
+        reference = np.where(falls, np.where(np.isfinite(high[k]), high[k], np.maximum(low[k], reference)), reference)
+        rises = is_present[k] & (slope[k] > 0.0)
+        reference = np.where(rises, np.where(np.isfinite(low[k]), np.minimum(low[k], reference), reference), reference)
+    return reference
 
 
 def _ends(each: Break) -> tuple[FloatArray, ...]:

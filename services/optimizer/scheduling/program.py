@@ -26,6 +26,8 @@ class Placed:
 
     def value(self, x: FloatArray) -> FloatArray:
         """(N,) the quantity, of the values of all columns."""
+        if not len(x):  # all is fixed: there is nothing to choose
+            return self.pieces.reference
         value: FloatArray = self.pieces.reference + np.where(self.pieces.is_present, x[self.column], 0.0).sum(axis=0)
         return value
 
@@ -83,7 +85,7 @@ def assemble(problem: ScheduleProblem, reduction: Reduction) -> Program:
         else:
             _limit(each, powers, rows)
     flow_columns = columns.count
-    levels = [columns.place(quantity) for quantity in reduction.levels]
+    levels = [columns.place(quantity, is_level=True) for quantity in reduction.levels]
     for stock, level in zip(problem.stocks, levels, strict=True):
         _balance(stock, problem, level, powers, rows)
     for pieces, quantity in (*placed, *zip(levels, reduction.levels, strict=True)):
@@ -102,9 +104,13 @@ class _Columns:
     lower: list[FloatArray] = field(default_factory=lambda: [_NONE])
     upper: list[FloatArray] = field(default_factory=lambda: [_NONE])
 
-    def place(self, quantity: Quantity, *, extra: Values = 0.0, keeps_fixed: bool = True) -> Placed:
+    def place(
+        self, quantity: Quantity, *, extra: Values = 0.0, keeps_fixed: bool = True, is_level: bool = False
+    ) -> Placed:
         """Columns for a quantity that costs ``extra`` (N,) per unit besides its own prices."""
-        pieces = cut(quantity.lower, quantity.upper, quantity.prices, quantity.breaks, keeps_fixed=keeps_fixed)
+        pieces = cut(
+            quantity.lower, quantity.upper, quantity.prices, quantity.breaks, keeps_fixed=keeps_fixed, is_level=is_level
+        )
         chosen = pieces.is_present
         lower, upper = pieces.bounds
         first = self.add((pieces.slope + extra)[chosen], lower[chosen], upper[chosen])
@@ -202,7 +208,7 @@ def _balance(stock: Stock, problem: ScheduleProblem, level: Placed, powers: list
     at_rest = np.zeros(problem.step_count) if stock.gain_mw is None else stock.gain_mw
     for d in stock.members:
         reference = powers[d].pieces.reference
-        at_rest = at_rest + reference * _coefficient(problem.devices[d], reference)
+        at_rest = at_rest + reference * coefficient(problem.devices[d], reference)
     before = np.concatenate([[stock.start_mwh], level.pieces.reference[:-1]])
     rest = weight * at_rest - level.pieces.reference + a * before
     row = rows.add(rest, rest)
@@ -210,7 +216,7 @@ def _balance(stock: Stock, problem: ScheduleProblem, level: Placed, powers: list
     earlier = np.arange(problem.step_count - 1)
     rows.put(row[1:], level, -np.append(a[1:], 0.0), earlier)
     for d in stock.members:
-        rows.put(row, powers[d], -weight * _coefficient(problem.devices[d], powers[d].pieces.low))
+        rows.put(row, powers[d], -weight * coefficient(problem.devices[d], powers[d].pieces.low))
 
 
 def kept_and_taken(kept: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -220,7 +226,7 @@ def kept_and_taken(kept: FloatArray) -> tuple[FloatArray, FloatArray]:
     return kept, np.where(kept == 1.0, 1.0, taken)
 
 
-def _coefficient(device: Device, power: FloatArray) -> FloatArray:
+def coefficient(device: Device, power: FloatArray) -> FloatArray:
     """Energy that enters the stock per energy at the connection, for powers on one side of 0."""
     charging, discharging = efficiency(device.charging_efficiency), efficiency(device.discharging_efficiency)
     return np.where(power >= 0.0, charging, 1.0 / discharging)

@@ -16,6 +16,7 @@ from services.optimizer.scheduling.program import Program
 SAME = 1e-10  # relative difference of two costs that are one
 _FEW = 10  # times that breaks are held to a side before all are
 _PARTIAL = 2  # mixed-integer programs with some of the breaks before one with all
+_MOST = 0.9  # of the time that is left, for a mixed-integer program; the rest is for making its solution exact
 Masks = list[BoolArray]  # for every break of the program the steps (N,)
 
 
@@ -54,7 +55,7 @@ class Search:
         """The better of the best and the mixed-integer program's solution, and which breaks that one would have ignored."""
         choices = self._choices(chosen)
         absolute = max(self._gap, SAME) * (0.0 if best.x is None else abs(self._cost_of(best.x)))
-        found = solve_with_choices(self._program, self._scale, choices, best.x, self._remaining_s(), absolute)
+        found = solve_with_choices(self._program, self._scale, choices, best.x, _MOST * self._remaining_s(), absolute)
         none = [np.zeros_like(mask) for mask in chosen]
         if found.end is End.INFEASIBLE:
             return found, none
