@@ -76,14 +76,18 @@ async def api_client(port: int) -> AsyncIterator[ApiClient]:
 
 @asynccontextmanager
 async def serving_dialects(
-    dialects: Sequence[Dialect], *, max_in_flight: int = 512, max_json_bytes: int = MAX_JSON_BYTES
+    dialects: Sequence[Dialect],
+    *,
+    max_in_flight: int = 512,
+    max_json_bytes: int = MAX_JSON_BYTES,
+    max_data_bytes: int = MAX_JSON_BYTES,
 ) -> AsyncIterator[ApiClient]:
     """A server of these dialects for the time of the block."""
     budget = SpoolBudget(1 << 30)
     server = HttpServer(
         Dispatcher(dialects, path_base="", handling_deadline_s=10.0),
         budget,
-        Bounds(max_json_bytes, max_json_bytes, max_in_flight=max_in_flight),
+        Bounds(max_json_bytes, max_json_bytes, max_data_bytes, max_in_flight=max_in_flight),
     )
     port = await server.start("127.0.0.1", 0)
     try:

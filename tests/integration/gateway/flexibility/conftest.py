@@ -124,15 +124,19 @@ async def invite(api: Api) -> People:
 
 
 @asynccontextmanager
-async def serving_flexibility(database_url: str, **settings: Any) -> AsyncIterator[Api]:
-    """The API alone for the time of the block."""
+async def serving_flexibility(
+    database_url: str, *, services: Sequence[str] = ("gateway",), **settings: Any
+) -> AsyncIterator[Api]:
+    """The API alone for the time of the block; ``services`` are those that its process says it has."""
     given = Settings(**settings)
-    async with open_process(given, database_url=database_url, services=["gateway"], ops_port=0) as process:
+    async with open_process(given, database_url=database_url, services=services, ops_port=0) as process:
         auth = make_auth(process.database, settings=given)
         document = openapi_json("flexibility").encode()
         watch = JobWatch(process.database, process.bus)
         dialects = flexibility_dialects(process, auth, watch, document, docs_page("Flexibility"))
-        async with serving_dialects(dialects, max_json_bytes=given.max_json_body_bytes) as client:
+        async with serving_dialects(
+            dialects, max_json_bytes=given.max_json_body_bytes, max_data_bytes=given.flexibility_max_data_bytes
+        ) as client:
             auth.start()
             await watch.start()
             try:
