@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from shared.flexibility.fallbacks import (
     initial_soc_mwh,
     with_older_attributes,
 )
-from shared.flexibility.fields import NO_LIST, NO_OBJECT
+from shared.flexibility.fields import NO_LIST, NO_OBJECT, id_of
 from shared.flexibility.flex_context import FlexContext
 from shared.flexibility.flex_context_reading import read_context
 from shared.flexibility.flex_model import ELECTRICITY, FlexModelEntry
@@ -123,8 +123,13 @@ def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
     requested = _requested_context(trigger.flex_context, problems)
     context = read_context(merged_context(trigger.asset_id, assets, requested), problems.at("flex-context"), reading)
     merged = _merged(trigger, assets, sensors, problems)
-    read = [_read(one, problems, reading) for one in merged]
-    kept, roles = _scheduled(read)
+    # What is wrong with stored entries matters only if they are scheduled.
+    noted = [Problems() for _ in merged]
+    read = [_read(one, at, reading) for one, at in zip(merged, noted, strict=True)]
+    scheduled = _scheduled(read)
+    for position, _ in scheduled:
+        problems.take(noted[position].tree)
+    kept, roles = [read[position] for position, _ in scheduled], [role for _, role in scheduled]
     check_roles(kept, roles, problems)
     _check_places(trigger, kept, assets, sensors, problems)
     if not kept and not problems.tree:
@@ -214,15 +219,18 @@ def _merged(trigger: Trigger, assets: Assets, sensors: Sensors, problems: Proble
         if raw is not None and not isinstance(raw, Mapping):
             at.add(NO_OBJECT)
             return []
+        if raw and id_of(raw.get("sensor", trigger.sensor_id)) != trigger.sensor_id:
+            at.at("sensor").add(f"Must be {trigger.sensor_id}, the sensor that is scheduled.")
         merged = merged_sensor_model(trigger.sensor_id, assets, sensors, raw or {})
         return [with_older_attributes(merged, sensors.get(trigger.sensor_id), trigger.start)]
     if raw is not None and not isinstance(raw, list):
         at.add(NO_LIST)
         return []
+    documents = [one for one in raw or () if isinstance(one, Mapping)]
     for position, one in enumerate(raw or ()):
         if not isinstance(one, Mapping):
             at.at(position).add(NO_OBJECT)
-    documents = [one if isinstance(one, Mapping) else {} for one in raw or ()]
+            documents = []
     return merged_model(trigger.asset_id, assets, sensors, documents)
 
 
@@ -231,17 +239,17 @@ def _read(merged: MergedEntry, problems: Problems, reading: Reading) -> ReadEntr
     return ReadEntry(merged, read_entry(merged.document, at, reading, may_be_process=merged.may_be_process))
 
 
-def _scheduled(read: Sequence[ReadEntry]) -> tuple[list[ReadEntry], list[Role | None]]:
-    """The entries less the stored ones that describe an asset without any sensor to schedule."""
-    roles = roles_of(read)
-    powered = {one.entry.soc_sensor_id for one, role in zip(read, roles, strict=True) if role is Role.DEVICE}
-    kept = [
-        (one, role)
-        for one, role in zip(read, roles, strict=True)
-        if not one.merged.is_stored
-        or (role is not None and (role is not Role.STOCK_ONLY or one.entry.soc_sensor_id in powered))
-    ]
-    return [one for one, _ in kept], [role for _, role in kept]
+def _scheduled(read: Sequence[ReadEntry]) -> list[tuple[int, Role | None]]:
+    """Positions and roles of the entries, less the stored ones that describe an asset without any sensor to schedule."""
+    roles = list(enumerate(roles_of(read)))
+    powered = {read[position].entry.soc_sensor_id for position, role in roles if role is Role.DEVICE}
+    return [(position, role) for position, role in roles if _is_scheduled(read[position], role, powered)]
+
+
+def _is_scheduled(one: ReadEntry, role: Role | None, powered: Set[int | None]) -> bool:
+    if not one.merged.is_stored:
+        return True
+    return one.entry.soc_sensor_id in powered if role is Role.STOCK_ONLY else role is not None
 
 
 def _check_places(

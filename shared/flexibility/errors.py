@@ -55,6 +55,15 @@ class Problems:
         """Notes a problem of several fields of this object together."""
         self.at(SCHEMA).add(text)
 
+    def take(self, others: ErrorTree, *path: str) -> None:
+        """Notes all that was gathered elsewhere."""
+        for key, below in others.items():
+            if isinstance(below, dict):
+                self.take(below, *path, key)
+            else:
+                for text in below:
+                    self.at(*path, key).add(text)
+
     @property
     def tree(self) -> ErrorTree:
         """All that was noted, from the top."""

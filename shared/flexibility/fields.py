@@ -133,6 +133,12 @@ def id_of(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID else None
 
 
+def sensor_at(document: Mapping[str, object], name: str) -> int | None:
+    """The sensor that a field names, by its id or as ``{"sensor": id}``, before anything is checked."""
+    value = document.get(name)
+    return id_of(value.get("sensor") if isinstance(value, Mapping) else value)
+
+
 def read_id(value: object, problems: Problems) -> int | None:
     """An id."""
     found = id_of(value)

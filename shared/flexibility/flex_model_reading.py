@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from shared.flexibility.errors import Problems
-from shared.flexibility.fields import Fields, as_object
+from shared.flexibility.fields import Fields, as_object, sensor_at
 from shared.flexibility.flex_model import ELECTRICITY, FlexModelEntry, GroupReference, OperationMode
 from shared.flexibility.process_model import is_process, read_process
 from shared.flexibility.quantities import Fixed, QuantityKind, Segments, SensorReference, VariableQuantity
@@ -111,15 +111,14 @@ def read_group(value: object, problems: Problems, reading: Reading) -> GroupRefe
 
 
 def _soc_unit(document: Mapping[str, object], reading: Reading) -> str:
-    """What bare numbers of energy are in: as ``soc-unit`` says, else the hours of the power sensor's kW, else MWh."""
+    """What bare numbers of energy are in: as ``soc-unit`` says, else the hours of the sensor's kW, else MWh."""
     given = document.get("soc-unit")
     if given in ("kWh", "MWh"):
         return str(given)
     sensors = reading.sensors or {}
-    for name in ("sensor", "consumption", "production"):
-        named = document.get(name)
-        sensor_id = named.get("sensor") if isinstance(named, Mapping) else named
-        facts = sensors.get(sensor_id) if isinstance(sensor_id, int) else None
+    for name in ("sensor", "consumption", "production", "state-of-charge"):
+        sensor_id = sensor_at(document, name)
+        facts = None if sensor_id is None else sensors.get(sensor_id)
         if facts is not None:
             return "kWh" if facts.unit in ("kW", "kWh", "kVA") else "MWh"
     return "MWh"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.flexibility.asset_types import PROCESS_TYPES
 from shared.flexibility.facts import AssetFacts, Assets, Sensors
-from shared.flexibility.fields import id_of
+from shared.flexibility.fields import id_of, sensor_at
 from shared.flexibility.flex_context_reading import INFLEXIBLE_FAMILY
 
 Document = Mapping[str, object]
@@ -107,16 +107,11 @@ def _described_asset(entry: Document, assets: Assets, sensors: Sensors) -> Asset
     if asset_id is not None:
         return assets.get(asset_id)
     for name in (*_OUTPUTS, "state-of-charge"):
-        sensor_id = _sensor_at(entry, name)
+        sensor_id = sensor_at(entry, name)
         if sensor_id is not None:
             facts = sensors.get(sensor_id)
             return assets.get(facts.asset_id) if facts else None
     return None
-
-
-def _sensor_at(entry: Document, name: str) -> int | None:
-    value = entry.get(name)
-    return id_of(value.get("sensor") if isinstance(value, Mapping) else value)
 
 
 def _over(entry: Document, stored: Document, *, takes_outputs: bool) -> Document:
@@ -132,8 +127,8 @@ def _heir(requested: Sequence[Document], positions: list[int], stored: Document)
 
     It is the one that names one of them, else the first that names any power sensor, else the first.
     """
-    ours = {_sensor_at(stored, name) for name in _OUTPUTS} - {None}
-    named = {one: {_sensor_at(requested[one], name) for name in _OUTPUTS} - {None} for one in positions}
+    ours = {sensor_at(stored, name) for name in _OUTPUTS} - {None}
+    named = {one: {sensor_at(requested[one], name) for name in _OUTPUTS} - {None} for one in positions}
     naming = [one for one in positions if named[one] & ours]
     powered = [one for one in positions if named[one]]
     return (naming or powered or positions)[0]

@@ -198,7 +198,8 @@ def read_power_sensor(value: object, problems: Problems, reading: Reading) -> in
     """The id of a sensor of power (or of energy in steps)."""
     sensor_id = read_id(value, problems)
     facts = None if sensor_id is None else reading.sensor(sensor_id, problems)
-    if facts is not None and kind_of(facts.unit) not in (UnitKind.POWER, UnitKind.ENERGY):
+    accepted = (UnitKind.POWER, UnitKind.ENERGY) if facts and facts.resolution_s else (UnitKind.POWER,)
+    if facts is not None and kind_of(facts.unit) not in accepted:
         problems.add(f"Cannot convert sensor {sensor_id} in {facts.unit} to 'MW'")
         return None
     return sensor_id

@@ -66,7 +66,8 @@ def check_roles(entries: Sequence[ReadEntry], roles: Sequence[Role | None], prob
     seen: set[int] = set()
     for position, (one, role) in enumerate(zip(entries, roles, strict=True)):
         at = problems.at(*one.merged.path)
-        if role is None:
+        # A sensor that is given and wrong was noted when it was read.
+        if role is None and not any(name in one.merged.document for name in ("sensor", "consumption", "production")):
             at.at("sensor").add(MISSING)
         if one.entry.sensor_id is not None and one.entry.sensor_id in seen:
             text = f"Sensor {one.entry.sensor_id} should not occur more than once in the flex-model"
