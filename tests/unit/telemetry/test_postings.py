@@ -100,7 +100,7 @@ def test_two_values_for_one_moment_are_refused() -> None:
         ({"kind": "upload"}, "kind"),
     ],
 )
-def test_arguments_that_are_wrong_are_said_by_their_path(wrong: dict[str, object], path: str) -> None:
+def test_arguments_that_are_wrong_are_said_by_their_path(wrong: dict[str, Any], path: str) -> None:
     with pytest.raises(PostingInvalid, match=f"arguments are wrong: {path}:"):
         posted([1], **wrong)
 

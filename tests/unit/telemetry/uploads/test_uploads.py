@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook  # type: ignore[import-untyped]
 
 from services.telemetry.uploads import SensorGrid, UploadInvalid, events_of, rows_of
 from shared.beliefs import microseconds
@@ -31,7 +31,7 @@ def read(content: bytes, sensor: SensorGrid = POWER, unit: str = "", name: str =
     return dict(zip(minutes, events.values, strict=True))
 
 
-def sheet(rows: Sequence[Sequence[object]]) -> bytes:
+def sheet(rows: list[Any]) -> bytes:  # Any: rows of cells of any kind
     book, out = Workbook(), io.BytesIO()
     for row in rows:
         book.active.append(row)
