@@ -92,6 +92,14 @@ def optimizer(log_format: LogFormat = None, env_file: EnvFile = None) -> None:
 
 
 @app.command()
+def telemetry(log_format: LogFormat = None, env_file: EnvFile = None) -> None:
+    """Run one telemetry service; needs BUSBAR_DATABASE_URL and BUSBAR_BROKER_URL."""
+    from services.cli.up import run_one
+
+    run_one(read_settings(env_file, log_format=log_format).settings, "telemetry")
+
+
+@app.command()
 def migrate(
     to: Annotated[str, typer.Option("--to", help="A revision, head or base; up or down.")] = "head",
     data_dir: DataDir = None,

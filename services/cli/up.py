@@ -35,7 +35,17 @@ def _optimizer(process: Process) -> Service:
     return Optimizer(process)
 
 
-SERVICES: dict[str, Callable[[Process], Service]] = {"optimizer": _optimizer, "gateway": _gateway}
+def _telemetry(process: Process) -> Service:
+    from services.telemetry.main import Telemetry
+
+    return Telemetry(process)
+
+
+SERVICES: dict[str, Callable[[Process], Service]] = {
+    "optimizer": _optimizer,
+    "telemetry": _telemetry,
+    "gateway": _gateway,
+}
 
 
 def run_up(settings: Settings) -> None:

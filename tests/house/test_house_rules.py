@@ -45,7 +45,7 @@ def test_types_hold() -> None:
 
 def test_lock_files_have_hashes_and_no_addresses() -> None:
     locks = tracked("*.lock")
-    assert {path.name for path in locks} >= {"requirements.lock", "gateway.lock", "optimizer.lock"}
+    assert {path.name for path in locks} >= {"requirements.lock", "gateway.lock", "optimizer.lock", "telemetry.lock"}
     for path in locks:
         text = path.read_text("utf-8")
         assert "://" not in text, path

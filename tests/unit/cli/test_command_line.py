@@ -28,6 +28,7 @@ def test_help_names_every_command() -> None:
         "up",
         "gateway",
         "optimizer",
+        "telemetry",
         "migrate",
         "config",
         "doctor",
@@ -53,10 +54,11 @@ def test_an_unknown_setting_stops_the_start_and_names_the_nearest() -> None:
 
 
 def test_a_single_service_without_servers_is_wrong_usage() -> None:
-    done = busbar("optimizer")
-    assert done.returncode == 2
-    assert "BUSBAR_DATABASE_URL" in done.stderr
-    assert "Traceback" not in done.stderr
+    for service in ("optimizer", "telemetry"):
+        done = busbar(service)
+        assert done.returncode == 2
+        assert "BUSBAR_DATABASE_URL" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_settings_are_shown_with_their_origin_and_without_secrets(tmp_path: Path) -> None:

@@ -43,7 +43,12 @@ def commands() -> set[str]:
 
 def known_metrics() -> set[str]:
     """Every name under which a service's metrics are scraped."""
-    for package in ("shared.observability.metrics", "services.gateway.metrics", "services.optimizer.metrics"):
+    for package in (
+        "shared.observability.metrics",
+        "services.gateway.metrics",
+        "services.optimizer.metrics",
+        "services.telemetry.metrics",
+    ):
         if importlib.util.find_spec(package):
             importlib.import_module(package)
     names = set()
@@ -89,7 +94,7 @@ def test_image_is_pinned(name: str) -> None:
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)?", image), image
 
 
-@pytest.mark.parametrize("name", ["gateway", "optimizer", "migrate"])
+@pytest.mark.parametrize("name", ["gateway", "optimizer", "telemetry", "migrate"])
 def test_our_service_is_built_from_a_target_and_confined(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["build"]["dockerfile"] == "deploy/Dockerfile"
