@@ -22,7 +22,7 @@ from shared.db.connections import driver_connection
 from shared.ids import AccountId, SensorId, SourceId
 
 # Which sources count, where not all do, and in any case those with versions. Sources of another account (whoever looks after this one)
-# are not within reach: their beliefs count all the same unless sources are restricted.
+# are not within reach: their beliefs count all the same unless sources are selected.
 _SOURCES = """
 SELECT source_id, account_id, name, type, model, version FROM flexibility_sources
 WHERE ($1 OR version IS NOT NULL)
@@ -34,7 +34,7 @@ _WINDOW = """
     b.sensor_id = $1 AND b.account_id IS NOT DISTINCT FROM $2 AND b.event_start >= $3 AND b.event_start < $4
     AND ($5::timestamptz IS NULL OR b.belief_time <= $5)
     AND ($6::interval IS NULL OR b.belief_time <= b.event_start + $6)
-    AND ($7::bigint[] IS NULL OR b.source_id = ANY($7))
+    AND ($7::bigint[] IS NULL OR b.source_id = ANY($7)) AND ($9::bigint[] IS NULL OR b.source_id <> ALL($9))
 """
 _WINNER = "event_start, belief_time DESC, array_position($8::bigint[], source_id), source_id DESC, abs(cumulative_probability - 0.5)"
 # As bytes: microseconds since 2000 in big-endian, moved to 1970 by as many hours as lie between.
@@ -50,7 +50,7 @@ _READ_LATEST_VERSIONS = f"""{_PACKED} FROM (
     SELECT DISTINCT ON (event_start) event_start, value FROM (
         SELECT b.*, v.family, v.rank, max(v.rank) OVER (PARTITION BY b.event_start, v.family) AS newest
         FROM flexibility_beliefs b
-        LEFT JOIN unnest($9::bigint[], $10::int[], $11::int[]) AS v(source_id, family, rank) USING (source_id)
+        LEFT JOIN unnest($10::bigint[], $11::int[], $12::int[]) AS v(source_id, family, rank) USING (source_id)
         WHERE {_WINDOW}
     ) ranked
     WHERE rank IS NOT DISTINCT FROM newest OR family IS NULL ORDER BY {_WINNER}
@@ -122,12 +122,15 @@ async def read_beliefs(
     """The winning belief of each event that begins in [start, end), in the order of events."""
     raw = driver_connection(connection)
     allowed = await _sources(raw, wanted)
-    source_ids = [row["source_id"] for row in allowed] if wanted.restricts_sources else None
+    source_ids = [row["source_id"] for row in allowed] if wanted.selects_sources else None
+    excluded = None
+    if wanted.excluded_types is not None and source_ids is None:
+        excluded = [row["source_id"] for row in await _sources(raw, BeliefFilter(types=wanted.excluded_types))]
     if source_ids == []:
         return Series(array("q"), array("d"))
     after = None if wanted.horizon is None else timedelta(seconds=sensor.resolution_s) - wanted.horizon
     listed = list(wanted.source_ids or ()) if wanted.first_listed_wins else []
-    arguments = [sensor.sensor_id, sensor.account_id, start, end, wanted.prior, after, source_ids, listed]
+    arguments = [sensor.sensor_id, sensor.account_id, start, end, wanted.prior, after, source_ids, listed, excluded]
     versions = _versions(allowed)
     if versions[0]:
         row = await raw.fetchrow(_READ_LATEST_VERSIONS, *arguments, *versions)

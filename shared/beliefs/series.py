@@ -90,7 +90,12 @@ class BeliefFilter:
     @property
     def restricts_sources(self) -> bool:
         """Whether not every source counts."""
-        return any(each is not None for each in (self.source_ids, self.types, self.excluded_types, self.accounts))
+        return self.selects_sources or self.excluded_types is not None
+
+    @property
+    def selects_sources(self) -> bool:
+        """Whether only sources count that are known to be meant; otherwise all do but those that are excluded."""
+        return any(each is not None for each in (self.source_ids, self.types, self.accounts))
 
 
 EVERY_BELIEF = BeliefFilter()

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.optimizer.flexibility import site_store
 from services.optimizer.flexibility.job_store import Job, JobEnd, Output
-from services.optimizer.flexibility.jobs import Done, Limits
-from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader
+from services.optimizer.flexibility.jobs import Done, Limits, check_owned
+from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader, named_sensors
 from services.optimizer.flexibility.site_store import OwnedSensor
 from services.optimizer.questions import Workers
 from services.optimizer.tasks import entry
@@ -68,10 +67,11 @@ class Forecasts:
     async def _site(self, job: Job, request: ForecastRequest) -> _Site:
         numbers = [request.sensor_id, *(regressor.sensor_id for regressor in request.regressors)]
         async with self._database.reading(job.account_id) as connection:
-            found = await site_store.sensors_by_id(connection, job.account_id, numbers)
+            found = await named_sensors(self._database, connection, job.account_id, numbers)
         for number in numbers:
             if number not in found:
                 raise NotFound(f"No sensor found with ID {number}.")
+        check_owned(job, [found[request.sensor_id]])
         return _Site(found[numbers[0]], tuple(found[number] for number in numbers[1:]))
 
 

@@ -22,6 +22,7 @@ import structlog
 
 from services.optimizer.flexibility import job_store
 from services.optimizer.flexibility.job_store import Job, JobEnd, Output
+from services.optimizer.flexibility.site_store import OwnedSensor
 from shared.beliefs import NewSeries
 from shared.beliefs.replacing_store import take_back
 from shared.beliefs.source_store import NewSource, source_id_of
@@ -51,6 +52,12 @@ class JobTimedOut(BusbarError):
     """The job took longer than it may."""
 
     code = "job_timed_out"
+
+
+class NotTheJobsSensor(BusbarError):
+    """What a job finds can only be stored on sensors of its own account."""
+
+    code = "not_the_jobs_sensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,21 @@ class Jobs:
         with contextlib.suppress(DependencyUnavailable):
             async with self._database.unit_of_work(job.account_id) as uow:
                 await job_store.mark_started(uow.connection, job.account_id, job.job_id, started_at)
+
+
+def check_owned(job: Job, sensors: Sequence[OwnedSensor]) -> None:
+    """Make sure that what a job finds can be stored.
+
+    Raises:
+        NotTheJobsSensor: a sensor is public, or another account's.
+    """
+    for sensor in sensors:
+        if sensor.account_id != job.account_id:
+            whose = "public" if sensor.account_id is None else "of another account"
+            raise NotTheJobsSensor(
+                f"Sensor {sensor.facts.sensor_id} ({sensor.facts.name}) is {whose}: results can only be stored on sensors of the account "
+                "that they are made for. Name one of its own."
+            )
 
 
 async def write_end(uow: UnitOfWork, done: Done) -> None:

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from services.optimizer.flexibility import job_store, site_store, step_store
 from services.optimizer.flexibility.job_store import DEFERRED, Job, JobEnd, Output
-from services.optimizer.flexibility.jobs import Done, Limits
-from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader
+from services.optimizer.flexibility.jobs import Done, Limits, check_owned
+from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader, named_sensors
 from services.optimizer.flexibility.site_store import OwnedSensor
 from services.optimizer.questions import Workers
 from services.optimizer.tasks import entry
@@ -92,6 +92,7 @@ class Schedules:
         found = await self._pool.run(entry.plan_schedule, prepared, read.events, limits, deadline_s=_left(deadline))
         if isinstance(found, NoSchedule):
             raise NoPlan(found)
+        check_owned(job, [site.sensors[one.sensor_id] for one in found.found])
         return _done(job, site, found, read, started_at)
 
     def failed(self, job: Job, end: JobEnd) -> Done:
@@ -105,7 +106,7 @@ class Schedules:
             if arguments["asset_id"] not in assets:
                 raise NotFound(f"No asset found with ID {arguments['asset_id']}.")
             named = sensors_to_look_up(trigger_of(arguments), assets)
-            sensors = await site_store.sensors_by_id(connection, job.account_id, named)
+            sensors = await named_sensors(self._database, connection, job.account_id, named)
         return _Site(assets, sensors)
 
     async def _read(self, job: Job, site: _Site, prepared: PreparedSchedule) -> ReadSeries:

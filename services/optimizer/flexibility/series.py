@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from services.optimizer.tasks.flexibility_values import Events, WantedEvents
 from shared.beliefs import BeliefFilter
 from shared.beliefs.reading_store import SensorOf, read_beliefs
 from shared.beliefs.waiting_store import is_data_waiting
-from shared.db.unit_of_work import Database
+from shared.db.unit_of_work import EVERY_ACCOUNT, Database, Reach
 from shared.ids import AccountId, SensorId, SourceId
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.25
@@ -55,16 +55,29 @@ class SeriesReader:
         while, which it then says.
         """
         begun, pause_s = time.monotonic(), _FIRST_PAUSE_S
+        reach = _reach(account_id, series)
         sensor_ids = {SensorId(one.wanted.sensor_id) for one in series}
         while True:
             waited_s = time.monotonic() - begun
-            async with self._database.reading(account_id) as connection:
-                is_waiting = await is_data_waiting(connection, account_id, sensor_ids, accepted_before)
+            async with self._database.reading(reach) as connection:
+                is_waiting = await is_data_waiting(connection, reach, sensor_ids, accepted_before)
                 if not is_waiting or waited_s >= self._wait_s:
                     events = tuple([await _events(connection, one) for one in series])
                     return ReadSeries(events, _told(waited_s, pause_s, is_waiting=is_waiting))
             await asyncio.sleep(min(pause_s, max(0.0, self._wait_s - waited_s)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _reach(account_id: AccountId, series: Sequence[SensorSeries]) -> Reach:
+    """The account's own rows, or everybody's where a sensor or the sources of its values may be another's.
+
+    What is then read is still no more than what was named, by somebody who might read it.
+    """
+    is_own = all(
+        one.sensor.account_id == account_id and not one.wanted.source_ids and not one.wanted.source_account_ids
+        for one in series
+    )
+    return account_id if is_own else EVERY_ACCOUNT
 
 
 def _told(waited_s: float, pause_s: float, *, is_waiting: bool) -> tuple[str, ...]:
@@ -73,6 +86,22 @@ def _told(waited_s: float, pause_s: float, *, is_waiting: bool) -> tuple[str, ..
     if pause_s > _FIRST_PAUSE_S:
         return (f"Waited {waited_s:.1f} s for data that were posted before to be stored.",)
     return ()
+
+
+async def named_sensors(
+    database: Database, connection: AsyncConnection, account_id: AccountId, numbers: Collection[int]
+) -> dict[int, OwnedSensor]:
+    """The sensors that a job names; those that are not there are left out.
+
+    ``connection`` reaches the account. Sensors of other accounts are looked for as well: whoever named one might read it, which the
+    gateway has made sure of when it was named.
+    """
+    found = await site_store.sensors_by_id(connection, account_id, numbers)
+    missing = set(numbers) - found.keys()
+    if missing:
+        async with database.reading(EVERY_ACCOUNT) as everywhere:
+            found |= await site_store.sensors_by_id(everywhere, EVERY_ACCOUNT, missing)
+    return found
 
 
 async def _events(connection: AsyncConnection, one: SensorSeries) -> Events:

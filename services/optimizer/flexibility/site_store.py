@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
+from shared.db.unit_of_work import Reach
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.identity.reach import account_id_of, within
 from shared.ids import AccountId
 
 # No tree is deeper; a cycle ends there.
@@ -59,12 +61,12 @@ async def asset_tree(connection: AsyncConnection, account_id: AccountId, asset_i
 
 
 async def sensors_by_id(
-    connection: AsyncConnection, account_id: AccountId, sensor_ids: Collection[int]
+    connection: AsyncConnection, reach: Reach, sensor_ids: Collection[int]
 ) -> dict[int, OwnedSensor]:
-    """Sensors of an account, and public ones; those that are not there are left out."""
+    """Sensors within reach, and public ones; those that are not there are left out."""
     if not sensor_ids:
         return {}
-    statement = select(*_SENSOR).where(_is_visible(sensors, account_id), sensors.c.sensor_id.in_(list(sensor_ids)))
+    statement = select(*_SENSOR).where(_is_visible(sensors, reach), sensors.c.sensor_id.in_(list(sensor_ids)))
     return {row.sensor_id: _sensor(row) for row in await connection.execute(statement)}
 
 
@@ -91,8 +93,8 @@ def _walk(account_id: AccountId, asset_id: int, *, is_up: bool) -> Any:  # Any: 
     return walk.union_all(further)
 
 
-def _is_visible(table: Table, account_id: AccountId) -> ColumnElement[bool]:
-    return or_(table.c.account_id == account_id, table.c.account_id.is_(None))
+def _is_visible(table: Table, reach: Reach) -> ColumnElement[bool]:
+    return or_(within(reach, table.c.account_id), table.c.account_id.is_(None))
 
 
 def _asset(row: Any) -> AssetFacts:  # Any: a row
@@ -117,4 +119,4 @@ def _sensor(row: Any) -> OwnedSensor:  # Any: a row
         timezone=row.timezone,
         attributes=row.attributes,
     )
-    return OwnedSensor(None if row.account_id is None else AccountId(UUID(int=row.account_id.int)), facts)
+    return OwnedSensor(None if row.account_id is None else account_id_of(row.account_id), facts)

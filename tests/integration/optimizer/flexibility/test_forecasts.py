@@ -144,7 +144,7 @@ async def test_a_deleted_sensor_leaves_a_message_that_does_nothing(site: Site) -
 
     from shared.db.models import flexibility as tables
 
-    async with site.database.unit_of_work(site.account_id) as uow:
+    async with site.database.unit_of_work(site.reach) as uow:
         await uow.connection.execute(delete(tables.sensors).where(tables.sensors.c.sensor_id == sensor))
     handed = Handed(envelope_of(message))
     await runner_of(site.database, job_handlers(site.database, HereAndNow())).handle(handed)

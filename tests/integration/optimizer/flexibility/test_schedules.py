@@ -166,7 +166,7 @@ async def test_the_same_message_again_changes_nothing(site: Site) -> None:
     first = await deliver(site, message)
     assert await deliver(site, message) == first
     assert await site.told_of() == [message.job_id]
-    async with site.database.reading(site.account_id) as connection:
+    async with site.database.reading(site.reach) as connection:
         assert len((await connection.execute(select(tables.beliefs))).all()) == 4
 
 
@@ -232,6 +232,39 @@ async def test_a_child_that_dies_is_tried_again_and_then_the_job_has_failed(site
     assert outcome is not None
     assert outcome.failure == "WorkerDied: Child process 7 was ended by SIGKILL."
     assert await site.told_of() == [message.job_id]
+
+
+async def test_prices_may_be_public_or_of_a_consultant(site: Site) -> None:
+    building, power = await battery(site)
+    consultant, nobody = Site(site.database, await site.other_account()), Site(site.database, None)
+    for lender in (consultant, nobody):
+        price = await lender.sensor(await lender.asset("market", "process"), "price", "EUR/MWh")
+        await lender.post(price, [10, 50, 20, 60])
+        model = [{"sensor": power, **BATTERY}]
+        message = await site.ask_for_schedule(building, model, {"consumption-price": {"sensor": price}})
+        assert (await deliver(site, message)).failure is None
+        assert await site.output(message.job_id, power) == pytest.approx(BEST, abs=1e-4)
+
+
+async def test_what_a_consultant_has_stated_about_ones_own_sensor_counts(site: Site) -> None:
+    building, power = await battery(site)
+    price = await site.sensor(building, "price", "EUR/MWh")
+    await site.post(price, [10, 50, 20, 60], stated_by=await site.other_account())
+    context = {"consumption-price": {"sensor": price, "exclude-source-types": ["forecaster"]}}
+    message = await site.ask_for_schedule(building, [{"sensor": power, **BATTERY}], context)
+    assert (await deliver(site, message)).failure is None
+    assert await site.output(message.job_id, power) == pytest.approx(BEST, abs=1e-4)
+
+
+async def test_nothing_is_stored_on_sensors_that_are_not_the_accounts(site: Site) -> None:
+    building, power = await battery(site)
+    nobody = Site(site.database, None)
+    total = await nobody.sensor(await nobody.asset("grid", "building"), "total")
+    context = CONTEXT | {"aggregate-power": {"sensor": total}}
+    outcome = await deliver(site, await site.ask_for_schedule(building, [{"sensor": power, **BATTERY}], context))
+    assert outcome.failure is not None
+    assert outcome.failure.startswith(f"NotTheJobsSensor: Sensor {total} (total) is public")
+    assert len(await site.stored(power)) == 0
 
 
 async def test_devices_one_after_the_other_leave_the_cheap_hour_to_the_first(site: Site) -> None:

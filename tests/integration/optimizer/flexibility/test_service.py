@@ -11,7 +11,7 @@ import pytest
 
 from services.optimizer.main import Optimizer
 from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
-from shared.ids import JobId
+from shared.ids import OPEN_ACCOUNT_ID, JobId
 from shared.process import Process
 from shared.settings import Settings
 from tests.integration.optimizer.flexibility.test_forecasts import CURVE, DAY, FIRST, request, sunny_sensor
@@ -24,8 +24,8 @@ both_buses = pytest.mark.parametrize("settings", ["in-process", "rabbitmq"], ind
 
 
 async def send(process: Process, site: Site, message: ScheduleRequested | ForecastRequested) -> JobId:
-    async with process.database.unit_of_work(site.account_id) as uow:
-        await uow.outbox.add(site.account_id, message)
+    async with process.database.unit_of_work(OPEN_ACCOUNT_ID) as uow:
+        await uow.outbox.add(OPEN_ACCOUNT_ID, message)
     return message.job_id
 
 

@@ -24,8 +24,9 @@ from shared.clock import SystemClock
 from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
 from shared.db.engine import PostgresDatabase
 from shared.db.models import flexibility as tables
+from shared.db.models.identity import accounts
 from shared.db.models.infrastructure import outbox
-from shared.db.unit_of_work import EVERY_ACCOUNT, Database
+from shared.db.unit_of_work import EVERY_ACCOUNT, Database, Reach
 from shared.flexibility.forecast_request import ForecastRequest
 from shared.ids import OPEN_ACCOUNT_ID, AccountId, JobId, SensorId, uuid7
 
@@ -59,15 +60,25 @@ class Outcome:
 
 @dataclass
 class Site:
-    """One account's assets and what is asked for about them."""
+    """One account's assets (None: public ones) and what is asked for about them."""
 
     database: PostgresDatabase
-    account_id: AccountId = OPEN_ACCOUNT_ID
+    account_id: AccountId | None = OPEN_ACCOUNT_ID
+
+    @property
+    def reach(self) -> Reach:
+        return EVERY_ACCOUNT if self.account_id is None else self.account_id
+
+    async def other_account(self) -> AccountId:
+        account_id = AccountId(uuid7())
+        async with self.database.unit_of_work(EVERY_ACCOUNT) as uow:
+            await uow.connection.execute(insert(accounts).values(account_id=account_id, name=str(account_id)))
+        return account_id
 
     async def asset(
         self, name: str, kind: str = "battery", parent: int | None = None, **stored: Mapping[str, object]
     ) -> int:
-        row = {
+        row: dict[str, object] = {
             "account_id": self.account_id,
             "name": f"{name} {uuid7()}",
             "asset_type": kind,
@@ -102,11 +113,12 @@ class Site:
         start: datetime = START,
         step_s: int = 3600,
         believed_at: datetime = LONG_AGO,
+        stated_by: AccountId | None = None,
     ) -> None:
         """Values as they are after telemetry has stored them."""
         first_us = microseconds(start)
-        async with self.database.unit_of_work(self.account_id) as uow:
-            source_id = await source_id_of(uow.connection, self.account_id, NewSource("somebody", USER))
+        async with self.database.unit_of_work(EVERY_ACCOUNT) as uow:
+            source_id = await source_id_of(uow.connection, stated_by or self.account_id, NewSource("somebody", USER))
             series = NewSeries(
                 self.account_id,
                 SensorId(sensor_id),
@@ -125,7 +137,7 @@ class Site:
         return await self._job(tables.INGESTION, {"kind": "values"}, sensor_id=sensor_id, data=b"values")
 
     async def data_are_stored(self, job_id: JobId) -> None:
-        async with self.database.unit_of_work(self.account_id) as uow:
+        async with self.database.unit_of_work(self.reach) as uow:
             await uow.connection.execute(update(tables.jobs).where(tables.jobs.c.job_id == job_id).values(data=None))
 
     async def ask_for_forecast(self, request: ForecastRequest) -> ForecastRequested:
@@ -159,14 +171,14 @@ class Site:
     async def outcome(self, job_id: JobId) -> Outcome | None:
         states = tables.job_states.c
         wanted = select(states.state, states.result, states.failure, states.info, states.ended_at)
-        async with self.database.reading(self.account_id) as connection:
+        async with self.database.reading(self.reach) as connection:
             row = (await connection.execute(wanted.where(states.job_id == job_id))).one_or_none()
         return None if row is None else Outcome(*row)
 
     async def output(self, job_id: JobId, sensor_id: int) -> list[float] | None:
         outputs = tables.job_outputs.c
         wanted = select(outputs["values"]).where(outputs.job_id == job_id, outputs.sensor_id == sensor_id)
-        async with self.database.reading(self.account_id) as connection:
+        async with self.database.reading(self.reach) as connection:
             found: list[float] | None = (await connection.execute(wanted)).scalar_one_or_none()
         return found
 
@@ -174,7 +186,7 @@ class Site:
         self, sensor_id: int, *, start: datetime = START, hours: float = 4, resolution_s: int = 3600
     ) -> Series:
         sensor = SensorOf(self.account_id, SensorId(sensor_id), resolution_s)
-        async with self.database.reading(self.account_id) as connection:
+        async with self.database.reading(self.reach) as connection:
             return await read_beliefs(connection, sensor, start, start + timedelta(hours=hours))
 
     async def told_of(self) -> list[UUID]:
@@ -207,12 +219,12 @@ class Site:
             "arguments": dict(arguments),
             "data": data,
         }
-        async with self.database.unit_of_work(self.account_id) as uow:
+        async with self.database.unit_of_work(self.reach) as uow:
             await uow.connection.execute(insert(tables.jobs).values(**row))
         return job_id
 
     async def _insert(self, table: Any, row: Mapping[str, object], key: str) -> int:  # Any: a table
-        async with self.database.unit_of_work(self.account_id) as uow:
+        async with self.database.unit_of_work(self.reach) as uow:
             made = await uow.connection.execute(insert(table).values(**row).returning(table.c[key]))
             number: int = made.scalar_one()
         return number
