@@ -166,11 +166,7 @@ class QuantityField:
         facts = self.reading.sensor(sensor_id, problems)
         if facts is None:
             return self.reading.sensors is None
-        try:
-            kind = kind_of(facts.unit)
-        except InvalidInput as invalid:
-            problems.add(invalid.message)
-            return False
+        kind = _kind_of(facts)
         accepted = _UNIT_KINDS[self.kind]
         if self.kind is QuantityKind.ENERGY:
             # In % of the capacity (soc-max).
@@ -199,10 +195,18 @@ def read_power_sensor(value: object, problems: Problems, reading: Reading) -> in
     sensor_id = read_id(value, problems)
     facts = None if sensor_id is None else reading.sensor(sensor_id, problems)
     accepted = (UnitKind.POWER, UnitKind.ENERGY) if facts and facts.resolution_s else (UnitKind.POWER,)
-    if facts is not None and kind_of(facts.unit) not in accepted:
+    if facts is not None and _kind_of(facts) not in accepted:
         problems.add(f"Cannot convert sensor {sensor_id} in {facts.unit} to 'MW'")
         return None
     return sensor_id
+
+
+def _kind_of(facts: SensorFacts) -> UnitKind:
+    """What a sensor measures; one whose unit is not known any more measures nothing that counts here."""
+    try:
+        return kind_of(facts.unit)
+    except InvalidInput:
+        return UnitKind.OTHER
 
 
 def _in_internal_unit(quantity: Quantity, kind: QuantityKind) -> Fixed | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -287,3 +288,10 @@ def test_a_flex_model_is_an_object(raw: object) -> None:
     with pytest.raises(FlexConfigInvalid) as caught:
         read_flex_model(raw)
     assert caught.value.errors == {"_schema": ["Not a valid mapping type."]}
+
+
+def test_a_sensor_whose_unit_is_not_known_fits_nowhere() -> None:
+    sensors = {POWER: replace(SENSORS[POWER], unit="blub")}
+    for document in ({"sensor": POWER}, {"power-capacity": {"sensor": POWER}}):
+        with pytest.raises(FlexConfigInvalid, match=f"Cannot convert sensor {POWER} in blub to 'MW'"):
+            read_flex_model(document, sensors=sensors)
