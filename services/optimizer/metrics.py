@@ -13,7 +13,7 @@ QUESTION_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
 QUESTIONS_WAITING = Gauge("busbar_optimizer_waiting_questions", "Questions that wait for a free child process.")
-# work: question | run
+# work: question | run | schedule | forecast
 CHILD_DEATHS = Counter("busbar_optimizer_child_deaths", "Child processes that ended before their answer.", ["work"])
 CHILDREN_READY = Gauge("busbar_optimizer_children_ready_ratio", "1 once child processes can be forked, else 0.")
 
@@ -42,4 +42,20 @@ CHECKPOINT_SECONDS = Histogram(
 )
 RESULTS_DISCARDED = Counter(
     "busbar_optimizer_discarded_results", "Results that failed the check of their own figures and were not reported."
+)
+
+# ------------------------------------------------------------------ schedule and forecast jobs
+
+# kind: schedule | forecast; outcome: finished | failed | deferred
+JOBS_ENDED = Counter(
+    "busbar_optimizer_ended_jobs", "Schedule and forecast jobs that were done or have failed.", ["kind", "outcome"]
+)
+JOB_SECONDS = Histogram(
+    "busbar_optimizer_job_seconds",
+    "Time from a client's wish for a schedule or a forecast to its end.",
+    ["kind"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0),
+)
+JOBS_WAITING_FOR_DATA = Gauge(
+    "busbar_optimizer_waiting_jobs", "Jobs that wait for data posted before them to be stored."
 )

@@ -38,6 +38,8 @@ class _Site:
 class Forecasts:
     """Does forecast jobs."""
 
+    name = "forecast"
+
     def __init__(self, database: Database, pool: Workers, clock: Clock, limits: Limits) -> None:
         self._database = database
         self._pool = pool

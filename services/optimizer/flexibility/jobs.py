@@ -20,6 +20,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from services.optimizer import metrics
 from services.optimizer.flexibility import job_store
 from services.optimizer.flexibility.job_store import Job, JobEnd, Output
 from services.optimizer.flexibility.site_store import OwnedSensor
@@ -86,7 +87,12 @@ class Done:
 
 
 class Kind(Protocol):
-    """What tells jobs of one kind from the other."""
+    """What tells jobs of one kind from the other. ``name`` is what metrics call it."""
+
+    @property
+    def name(self) -> str:
+        """One of schedule and forecast."""
+        ...
 
     async def work(self, job: Job) -> Done:
         """Do the job.
@@ -119,11 +125,14 @@ class Jobs:
         async def apply(uow: UnitOfWork, _: Envelope, __: Command, done: Done | None) -> None:
             if done is not None:
                 await write_end(uow, done)
+                uow.after_commit.append(lambda: self._observe(kind, done))
 
         async def on_failure(uow: UnitOfWork, envelope: Envelope, wanted: Command, failure: BusbarError) -> None:
             job = await job_store.find_open(uow.connection, envelope.account_id, wanted.job_id)
             if job is not None:
-                await write_end(uow, kind.failed(job, self._failure(failure, self._clock.now())))
+                done = kind.failed(job, self._failure(failure, self._clock.now()))
+                await write_end(uow, done)
+                uow.after_commit.append(lambda: self._observe(kind, done))
 
         return Handler(contract, work, apply, on_failure, self._limits.job_s + APPLY_WITHIN_S, ATTEMPTS)
 
@@ -136,7 +145,10 @@ class Jobs:
         try:
             async with self._shown(job, started_at), asyncio.timeout(self._limits.job_s):
                 return await kind.work(job)
-        except (DependencyUnavailable, WorkerDied):
+        except WorkerDied:
+            metrics.CHILD_DEATHS.labels(kind.name).inc()
+            raise
+        except DependencyUnavailable:
             raise
         except (TimeoutError, WorkTimedOut):
             late = JobTimedOut(f"the job took longer than {self._limits.job_s:g} s")
@@ -144,6 +156,12 @@ class Jobs:
         except BusbarError as failure:
             log.info("job_failed", code=failure.code, reason=failure.message[:500])
             return kind.failed(job, self._failure(failure, started_at))
+
+    def _observe(self, kind: Kind, done: Done) -> None:
+        metrics.JOBS_ENDED.labels(kind.name, done.end.state.lower()).inc()
+        if done.end.state != job_store.DEFERRED:
+            waited = self._clock.now() - done.job.created_at
+            metrics.JOB_SECONDS.labels(kind.name).observe(max(0.0, waited.total_seconds()))
 
     def _failure(self, failure: BusbarError, started_at: datetime) -> JobEnd:
         error_type = getattr(failure, "error_type", type(failure).__name__)

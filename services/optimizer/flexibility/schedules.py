@@ -67,6 +67,8 @@ class _Site:
 class Schedules:
     """Does schedule jobs."""
 
+    name = "schedule"
+
     def __init__(self, database: Database, pool: Workers, clock: Clock, limits: Limits) -> None:
         self._database = database
         self._pool = pool

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.optimizer import metrics
 from services.optimizer.flexibility import site_store
 from services.optimizer.flexibility.site_store import OwnedSensor
 from services.optimizer.tasks.flexibility_values import Events, WantedEvents
@@ -64,7 +65,8 @@ class SeriesReader:
                 if not is_waiting or waited_s >= self._wait_s:
                     events = tuple([await _events(connection, one) for one in series])
                     return ReadSeries(events, _told(waited_s, pause_s, is_waiting=is_waiting))
-            await asyncio.sleep(min(pause_s, max(0.0, self._wait_s - waited_s)))
+            with metrics.JOBS_WAITING_FOR_DATA.track_inprogress():
+                await asyncio.sleep(min(pause_s, max(0.0, self._wait_s - waited_s)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
