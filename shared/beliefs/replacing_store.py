@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.beliefs.series import NewSeries
 from shared.db.connections import driver_connection
 
+# The events are materialised because row-level security lets an index be used with plain columns and not with what is computed.
 _TAKE_BACK = """
-DELETE FROM flexibility_beliefs b
-USING unnest($1::bigint[]) AS event(start_us)
-WHERE b.account_id IS NOT DISTINCT FROM $2 AND b.sensor_id = $3 AND b.source_id = $4
-  AND b.event_start = 'epoch'::timestamptz + event.start_us * interval '1 microsecond'
+WITH events AS MATERIALIZED (
+    SELECT 'epoch'::timestamptz + start_us * interval '1 microsecond' AS event_start FROM unnest($1::bigint[]) AS e(start_us)
+)
+DELETE FROM flexibility_beliefs b USING events
+WHERE b.account_id IS NOT DISTINCT FROM $2 AND b.sensor_id = $3 AND b.source_id = $4 AND b.event_start = events.event_start
   AND b.belief_time = $5 AND b.cumulative_probability = $6::real
 """
 
