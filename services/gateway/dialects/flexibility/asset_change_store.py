@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.gateway.dialects.flexibility.integrity import is_of_what_is_gone
 from services.gateway.dialects.flexibility.json_column import as_json
 from shared.db.models.flexibility import assets
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput
 from shared.ids import AccountId
 
 JSON_FIELDS = ("attributes", "flex_context", "flex_model", "sensors_to_show", "sensors_to_show_as_kpis")
@@ -39,13 +40,13 @@ async def insert_asset(connection: AsyncConnection, account_id: AccountId | None
     """Add an asset to an account, or a public one, and return its id.
 
     Raises:
-        Conflict: the name is taken among those beside it.
+        Conflict: the name is taken among those beside it. InvalidInput: the parent is gone.
     """
     statement = insert(assets).values(account_id=account_id, **_columns(values))
     try:
         made: int = (await connection.execute(statement.returning(assets.c.asset_id))).scalar_one()
     except IntegrityError as error:
-        raise _taken(values) from error
+        raise _refusal(error, values) from error
     return made
 
 
@@ -55,12 +56,12 @@ async def update_asset(
     """Change fields of an asset of the account.
 
     Raises:
-        Conflict: the name is taken among those beside it.
+        Conflict: the name is taken among those beside it. InvalidInput: the parent is gone.
     """
     try:
         await connection.execute(update(assets).where(_is(account_id, asset_id)).values(**_columns(values)))
     except IntegrityError as error:
-        raise _taken(values) from error
+        raise _refusal(error, values) from error
 
 
 async def delete_asset(connection: AsyncConnection, account_id: AccountId | None, asset_id: int) -> None:
@@ -82,5 +83,9 @@ def _columns(values: AssetValues) -> dict[str, Any]:  # Any: a text is cast to J
     return given | {name: as_json(given[name]) for name in JSON_FIELDS if name in given}
 
 
-def _taken(values: AssetValues) -> Conflict:
-    return Conflict(f"There is an asset named '{values.get('name', '')}' in the same place already.", field="name")
+def _refusal(error: IntegrityError, values: AssetValues) -> InvalidInput | Conflict:
+    if is_of_what_is_gone(error):
+        return InvalidInput("The parent asset was deleted meanwhile.", field="parent_asset_id")
+    name = values.get("name")
+    named = "of that name" if name is None else f"named '{name}'"
+    return Conflict(f"There is an asset {named} in the same place already.", field="name")

@@ -29,7 +29,7 @@ from services.gateway.dialects.flexibility.references import (
 )
 from services.gateway.dialects.flexibility.sensor_store import SensorValues
 from services.gateway.dialects.flexibility.service import Flexibility
-from services.gateway.dialects.flexibility.validation import QUERY, WHOLE, Invalid, invalid_field
+from services.gateway.dialects.flexibility.validation import QUERY, WHOLE, Invalid, invalid_field, refused_values
 from services.gateway.dialects.flexibility.wire import json_text, object_reply
 from services.gateway.http.call import Call, Reply
 from shared.db.unit_of_work import EVERY_ACCOUNT
@@ -109,7 +109,8 @@ async def copy_asset(app: Flexibility, call: Call[Given, Given]) -> Reply:
         # So that the name that is found to be free stays so among copies.
         await asset_change_store.take_turn_to_move(connection)
         name = await _free_name(connection, original.name, place)
-        copy = await _copy_tree(connection, original, place, name)
+        with refused_values(QUERY):
+            copy = await _copy_tree(connection, original, place, name)
         await audit.record(
             connection,
             place.account_id or caller.account_id,
@@ -166,9 +167,8 @@ async def _copy_tree(connection: AsyncConnection, original: AssetRow, place: Pla
     """Copy a tree and return the id of the copy of its root."""
     rows = await asset_store.list_tree(connection, original.asset_id)
     if len(rows) > MOST_COPIED:
-        raise Invalid(
-            QUERY, {WHOLE: [f"At most {MOST_COPIED} assets can be copied together, and these are {len(rows)}."]}
-        )
+        text = f"At most {MOST_COPIED} assets can be copied together, and these are {len(rows)}."
+        raise invalid_field(QUERY, WHOLE, text)
     numbers: dict[int, int] = {}
     for row in rows:
         is_root = row.asset_id == original.asset_id

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from services.gateway.dialects.flexibility import asset_change_store, people_store
 from services.gateway.dialects.flexibility.access import asset_to_manage, asset_to_work_on, readable_asset
-from services.gateway.dialects.flexibility.asset_lists import asset_infos
+from services.gateway.dialects.flexibility.asset_lists import asset_info
 from services.gateway.dialects.flexibility.asset_places import check_can_move, place_of
 from services.gateway.dialects.flexibility.asset_request_schemas import AssetEvents, AssetPatch, NewAsset
 from services.gateway.dialects.flexibility.asset_schemas import AssetAnswer, AssetType
 from services.gateway.dialects.flexibility.asset_values import checked_values
 from services.gateway.dialects.flexibility.errors import NotPermitted, UnknownAsset
 from services.gateway.dialects.flexibility.listing import check_is_there, slice_of
+from services.gateway.dialects.flexibility.output_signs import tell_signs
 from services.gateway.dialects.flexibility.permissions import caller_of, may_read_audit_log_of_thing
 from services.gateway.dialects.flexibility.reading import Given, number_in_path, parameters_of
 from services.gateway.dialects.flexibility.schemas import UserEventPage
@@ -39,7 +40,7 @@ async def get_asset(app: Flexibility, call: Call[None, None]) -> Reply:
     number = number_in_path(call, UnknownAsset)
     async with app.database.reading(EVERY_ACCOUNT) as connection:
         row = await readable_asset(connection, caller_of(call.identity), number)
-        (info,) = await asset_infos(connection, [row])
+        info = await asset_info(connection, row)
     return object_reply(AssetAnswer(**dict(info)))
 
 
@@ -52,6 +53,7 @@ async def create_asset(app: Flexibility, call: Call[None, NewAsset]) -> Reply:
         values = await checked_values(connection, caller, new)
         with refused_values():
             number = await asset_change_store.insert_asset(connection, place.account_id, values)
+        await tell_signs(connection, caller, new.flex_model)
         await audit.record(
             connection,
             place.account_id or caller.account_id,
@@ -62,7 +64,7 @@ async def create_asset(app: Flexibility, call: Call[None, NewAsset]) -> Reply:
             details={"name": new.name},
         )
         row = await readable_asset(connection, caller, number)
-        (info,) = await asset_infos(connection, [row])
+        info = await asset_info(connection, row)
     return object_reply(info, status=201)
 
 
@@ -79,6 +81,7 @@ async def change_asset(app: Flexibility, call: Call[None, AssetPatch]) -> Reply:
             await check_can_move(connection, caller, row, patch.parent_asset_id)
         with refused_values():
             await asset_change_store.update_asset(connection, row.account_id, number, values)
+        await tell_signs(connection, caller, patch.flex_model)
         await audit.record(
             connection,
             row.account_id or caller.account_id,
@@ -88,7 +91,7 @@ async def change_asset(app: Flexibility, call: Call[None, AssetPatch]) -> Reply:
             object_id=str(number),
             details={"fields": sorted(values)},
         )
-        (info,) = await asset_infos(connection, [await readable_asset(connection, caller, number)])
+        info = await asset_info(connection, await readable_asset(connection, caller, number))
     return object_reply(AssetAnswer(**dict(info)))
 
 

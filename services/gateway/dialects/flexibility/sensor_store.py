@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.asset_store import DEEPEST, tree_below
+from services.gateway.dialects.flexibility.integrity import is_of_what_is_gone
 from services.gateway.dialects.flexibility.json_column import as_json, as_text
 from services.gateway.dialects.flexibility.listing_store import (
     Listing,
@@ -27,7 +28,7 @@ from services.gateway.dialects.flexibility.listing_store import (
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput
 from shared.ids import AccountId, AssetId, SensorId
 
 
@@ -123,13 +124,13 @@ async def insert_sensor(
     """Add a sensor to an asset of the account and return its id.
 
     Raises:
-        Conflict: the asset has a sensor of that name.
+        Conflict: the asset has a sensor of that name. InvalidInput: the asset is gone.
     """
     statement = insert(sensors).values(account_id=account_id, asset_id=asset_id, **_columns(values))
     try:
         made: int = (await connection.execute(statement.returning(sensors.c.sensor_id))).scalar_one()
     except IntegrityError as error:
-        raise _taken(values) from error
+        raise _refusal(error, values) from error
     return made
 
 
@@ -144,7 +145,7 @@ async def update_sensor(
     try:
         await connection.execute(update(sensors).where(_is(account_id, sensor_id)).values(**_columns(values)))
     except IntegrityError as error:
-        raise _taken(values) from error
+        raise _refusal(error, values) from error
 
 
 async def delete_sensor(connection: AsyncConnection, account_id: AccountId | None, sensor_id: int) -> None:
@@ -203,5 +204,7 @@ def _columns(values: SensorValues) -> dict[str, Any]:  # Any: a text is cast to 
     return columns
 
 
-def _taken(values: SensorValues) -> Conflict:
+def _refusal(error: IntegrityError, values: SensorValues) -> InvalidInput | Conflict:
+    if is_of_what_is_gone(error):
+        return InvalidInput("The asset was deleted meanwhile.", field="generic_asset_id")
     return Conflict(f"The asset has a sensor named '{values.get('name', '')}' already.", field="name")

@@ -26,7 +26,7 @@ from services.gateway.dialects.flexibility.asset_schemas import SensorAnswer, Se
 from services.gateway.dialects.flexibility.asset_translate import sensor_info_of
 from services.gateway.dialects.flexibility.assets import DELETING_WITHIN_S
 from services.gateway.dialects.flexibility.errors import AccountOrAsset, UnknownAsset
-from services.gateway.dialects.flexibility.listing import check_is_there, slice_of
+from services.gateway.dialects.flexibility.listing import check_is_there, reply_of, slice_of
 from services.gateway.dialects.flexibility.listing_store import Listing
 from services.gateway.dialects.flexibility.permissions import Caller, caller_of
 from services.gateway.dialects.flexibility.reading import Given, number_in_path, parameters_of
@@ -57,9 +57,9 @@ async def list_sensors(app: Flexibility, call: Call[Given, Given]) -> Reply:
         scope = await _scope_of(connection, caller, wanted)
         found = await sensor_store.list_sensors(connection, caller, part, scope)
     if part.limit is None:
-        return list_reply([sensor_info_of(row, call.head.host) for row in found.rows])
+        return await reply_of(len(found.rows), lambda: _whole(found, call.head.host))
     check_is_there(part, found.filtered)
-    return object_reply(_page_of(found, call.head.host))
+    return await reply_of(len(found.rows), lambda: object_reply(_page_of(found, call.head.host)))
 
 
 async def list_sensors_of_asset(app: Flexibility, call: Call[Given, Given]) -> Reply:
@@ -72,7 +72,7 @@ async def list_sensors_of_asset(app: Flexibility, call: Call[Given, Given]) -> R
         scope = SensorScope(account_id=row.account_id, with_public=row.owner is None, asset_id=number)
         found = await sensor_store.list_sensors(connection, caller, part, scope)
     check_is_there(part, found.filtered)
-    return object_reply(_page_of(found, call.head.host))
+    return await reply_of(len(found.rows), lambda: object_reply(_page_of(found, call.head.host)))
 
 
 async def get_sensor(app: Flexibility, call: Call[None, None]) -> Reply:
@@ -149,6 +149,10 @@ def _values_of(body: NewSensor | SensorPatch) -> SensorValues:
     if "attributes" in given:
         given["attributes"] = json_text(given["attributes"])
     return cast("SensorValues", given)  # the fields of both bodies are named as ours
+
+
+def _whole(found: Listing[SensorRow], host: str) -> Reply:
+    return list_reply([sensor_info_of(row, host) for row in found.rows])
 
 
 def _page_of(found: Listing[SensorRow], host: str) -> SensorPage:

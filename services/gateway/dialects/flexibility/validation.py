@@ -67,12 +67,12 @@ def invalid_field(location: str, field: str, text: str) -> Invalid:
 
 
 @contextmanager
-def refused_values() -> Iterator[None]:
-    """Values of the body that were refused further inside, said of the field that they came in."""
+def refused_values(location: str = JSON_BODY) -> Iterator[None]:
+    """Values that were refused further inside, said of the field that they came in."""
     try:
         yield
     except (InvalidInput, Conflict) as error:
-        raise invalid_field(JSON_BODY, error.field or WHOLE, error.message) from error
+        raise invalid_field(location, error.field or WHOLE, error.message) from error
 
 
 def read_as(model: type[M], values: Mapping[str, object], location: str) -> M:

@@ -63,7 +63,7 @@ async def test_a_copy_has_everything_but_data_and_names_copies_where_the_origina
     assert orjson.loads(twin["sensors_to_show_as_kpis"])[0]["sensor"] == new_power["id"]
     sensor = (await api.get(f"sensors/{new_power['id']}", people.chief)).json
     assert (sensor["unit"], sensor["event_resolution"], sensor["timezone"]) == ("kW", "PT15M", "Europe/Paris")
-    assert sensor["attributes"] == '{"a": 1}'
+    assert sensor["attributes"] == '{"a": 1, "consumption_is_positive": true}'
     events = (await api.get(f"assets/{twin['id']}/auditlog", people.chief)).json["data"]
     assert [event["event"] for event in events] == ["asset:copied"]
 

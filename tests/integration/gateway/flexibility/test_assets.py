@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 import pytest_asyncio
 
 from shared.db.unit_of_work import EVERY_ACCOUNT
+from shared.errors import InvalidInput
 from shared.identity import administration, audit
 from shared.identity.principals import User
 from tests.integration.gateway.flexibility.conftest import Api, People
 from tests.integration.gateway.flexibility.test_accounts import invalid, refused
+from tests.support.flexibility import make_asset, make_sensor
 from tests.support.principals import TESTER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -281,6 +284,19 @@ async def test_pages_words_and_orders(api: Api, people: People, tree: dict[str, 
     assert "sort-by" in invalid(await api.get("assets?sort-by=age", people.member), "query")
 
 
+async def test_long_lists_are_whole(api: Api) -> None:
+    account = await api.account("Many things")
+    user = await api.user("keeper", account)
+    top = await make_asset(api.process.database, account.account_id)
+    below = [await make_asset(api.process.database, account.account_id, parent_asset_id=top) for _ in range(101)]
+    made = [await make_sensor(api.process.database, account.account_id, top) for _ in range(101)]
+    assert await listed(api, user) == [top, *below]
+    assert await listed(api, user, "?page=1&per-page=1000") == [top, *below]
+    whole = (await api.get(f"assets/{top}", user)).json
+    assert [child["id"] for child in whole["child_assets"]] == below
+    assert [row["id"] for row in (await api.get("sensors", user)).json] == made
+
+
 async def test_public_assets_by_themselves(api: Api, people: People, tree: dict[str, int]) -> None:
     got = (await api.get("assets/public?fields=id|account_id", people.stranger)).json
     assert {"id": tree["public"], "account_id": None} in got
@@ -393,6 +409,18 @@ async def test_configuration_names_assets_that_the_caller_may_read(api: Api, peo
     assert invalid(got) == {"flex_model": text, "sensors_to_show": text}
 
 
+async def test_output_sensors_are_told_their_sign(api: Api, people: People) -> None:
+    number = await make(api, people.chief, people.depot)
+    outputs = []
+    for name, attributes in (("used", '{"a": 1}'), ("made", '{"consumption_is_positive": true, "b": 2}')):
+        body = {"name": name, "unit": "kW", "event_resolution": "PT15M", "generic_asset_id": number}
+        outputs.append((await api.post("sensors", people.chief, **body, attributes=attributes)).json["id"])
+    model = {"consumption": {"sensor": outputs[0]}, "production": {"sensor": outputs[1]}}
+    assert (await api.patch(f"assets/{number}", people.member, flex_model=model)).status == 200
+    told = [orjson.loads((await api.get(f"sensors/{one}", people.member)).json["attributes"]) for one in outputs]
+    assert told == [{"a": 1, "consumption_is_positive": True}, {"consumption_is_positive": False, "b": 2}]
+
+
 async def test_a_name_is_taken_among_those_beside_it(api: Api, people: People) -> None:
     top = await make(api, people.chief, people.depot, name="Taken")
     await make(api, people.chief, parent_asset_id=top, name="Taken")
@@ -434,6 +462,25 @@ async def test_an_asset_moves_within_its_account_and_never_below_itself(
     assert (await api.patch(f"assets/{lowest}", people.member, parent_asset_id=top)).json["parent_asset_id"] == top
     assert refused(await api.patch(f"assets/{lowest}", people.member, parent_asset_id=None)), "to the top"
     assert (await api.patch(f"assets/{lowest}", people.chief, parent_asset_id=None)).json["parent_asset_id"] is None
+
+
+async def test_two_who_move_assets_below_each_other_make_no_circle(api: Api, people: People) -> None:
+    for _ in range(5):
+        one, other = await make(api, people.chief, people.depot), await make(api, people.chief, people.depot)
+        got = await asyncio.gather(
+            api.patch(f"assets/{one}", people.chief, parent_asset_id=other),
+            api.patch(f"assets/{other}", people.chief, parent_asset_id=one),
+        )
+        assert sorted(each.status for each in got) == [200, 422]
+
+
+async def test_a_parent_that_goes_meanwhile_is_told_of(api: Api, people: People) -> None:
+    with pytest.raises(InvalidInput, match="deleted meanwhile") as found:
+        await make_asset(api.process.database, people.depot.account_id, parent_asset_id=NOT_THERE)
+    assert found.value.field == "parent_asset_id"
+    with pytest.raises(InvalidInput, match="deleted meanwhile") as found:
+        await make_sensor(api.process.database, people.depot.account_id, NOT_THERE)
+    assert found.value.field == "generic_asset_id"
 
 
 async def test_a_parent_of_another_account(api: Api, people: People, tree: dict[str, int]) -> None:

@@ -1,0 +1,34 @@
+"""The sign of output sensors: what a flex-model writes its consumption to is consumption positive, and its production the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.gateway.dialects.flexibility import sensor_store
+from services.gateway.dialects.flexibility.permissions import Caller, may_work_on
+from services.gateway.dialects.flexibility.wire import json_text
+from shared.flexibility.fields import id_of
+
+ATTRIBUTE = "consumption_is_positive"
+IS_POSITIVE: Mapping[str, bool] = {"consumption": True, "production": False}
+
+
+async def tell_signs(connection: AsyncConnection, caller: Caller, flex_model: Mapping[str, Any]) -> None:
+    """Say on the output sensors of a flex-model how their power is meant, as far as the caller may work on them."""
+    wanted = {
+        number: sign for name, sign in IS_POSITIVE.items() if (number := _output_of(flex_model, name)) is not None
+    }
+    for number, row in (await sensor_store.find_sensors(connection, wanted.keys())).items():
+        attributes = orjson.loads(row.attributes)
+        if may_work_on(caller, row.owner) and attributes.get(ATTRIBUTE) is not wanted[number]:
+            told = json_text(attributes | {ATTRIBUTE: wanted[number]})
+            await sensor_store.update_sensor(connection, row.account_id, number, {"attributes": told})
+
+
+def _output_of(flex_model: Mapping[str, Any], name: str) -> int | None:
+    output = flex_model.get(name)
+    return id_of(output.get("sensor")) if isinstance(output, Mapping) else None
