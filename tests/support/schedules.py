@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,12 +62,17 @@ class Site:
         return sensor_id
 
     def store(
-        self, sensor_id: int, values: list[float | None], start: datetime | None = None, step_s: int | None = None
+        self, sensor_id: int, values: Sequence[float | None], start: datetime | None = None, step_s: int | None = None
     ) -> None:
         """Stores values one after the other; None is no value."""
         first, step = epoch_s(start or self.start), step_s or self.sensors[sensor_id].resolution_s
         known = [(first + k * step, value) for k, value in enumerate(values) if value is not None]
         self.series[sensor_id] = ([at for at, _ in known], [value for _, value in known])
+
+    def store_at(self, name: str, values: Mapping[datetime, float]) -> None:
+        """Stores values at moments."""
+        ordered = sorted(values)
+        self.series[self.names[name]] = ([epoch_s(moment) for moment in ordered], [values[one] for one in ordered])
 
     def collected(self, flex_model: object, flex_context: object) -> Collected:
         """The configuration of a trigger on the site."""

@@ -291,7 +291,7 @@ def test_a_converter_keeps_its_ratios() -> None:
 @pytest.mark.parametrize(
     ("modes", "target_kwh", "cost"),
     [
-        # Two hours of 20 kW at least at 50 EUR/MWh and one of 10 kW at 100 EUR/MWh: by hand.
+        # By hand: two hours of 20 kW at 50 EUR/MWh; one of 30 kW at 50; two of 10 kW at 100 and 40 kWh at 50.
         ([["0 kW", "0 kW"], ["20 kW", "30 kW"]], 40, 2.0),
         ([["0 kW", "0 kW"], ["30 kW", "30 kW"]], 20, 1.5),
         ([["10 kW", "30 kW"]], 60, 4.0),
