@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from datetime import datetime
 
+from shared.flexibility.collected import Collected, CollectedEntry, InflexibleDevice, Trigger, written_sensors
 from shared.flexibility.commitment_scopes import check_scopes
 from shared.flexibility.errors import Problems
 from shared.flexibility.facts import Assets, Sensors
@@ -17,7 +16,7 @@ from shared.flexibility.fallbacks import (
 from shared.flexibility.fields import NO_LIST, NO_OBJECT, id_of
 from shared.flexibility.flex_context import FlexContext
 from shared.flexibility.flex_context_reading import read_context
-from shared.flexibility.flex_model import ELECTRICITY, FlexModelEntry
+from shared.flexibility.flex_model import ELECTRICITY
 from shared.flexibility.flex_model_reading import read_entry
 from shared.flexibility.merging import (
     Document,
@@ -29,8 +28,8 @@ from shared.flexibility.merging import (
 )
 from shared.flexibility.quantities import QuantityKind, SensorReference, VariableQuantity
 from shared.flexibility.quantity_fields import Reading
-from shared.flexibility.references import SensorPath, referenced_sensors
-from shared.flexibility.roles import ReadEntry, Role, check_roles, roles_of
+from shared.flexibility.references import referenced_sensors
+from shared.flexibility.roles import ReadEntry, Role, check_roles, groups_named, roles_of
 from shared.flexibility.stocks import Stock, stocks_of
 
 __all__ = [
@@ -48,67 +47,6 @@ __all__ = [
 CONTEXT_SHAPE = "`flex-context` must be an object, or a list of objects."
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """What was asked for. ``flex_model`` and ``flex_context`` are JSON as posted; a sensor trigger names its sensor."""
-
-    asset_id: int
-    start: datetime
-    flex_model: object = None
-    flex_context: object = None
-    sensor_id: int | None = None
-
-
-@dataclass(frozen=True)
-class CollectedEntry:
-    """An entry with the asset that it belongs to. ``path`` tells where it came from, for messages.
-
-    ``initial_soc_mwh`` counts where the entry gives no starting state of charge at all; None: it has no stock then.
-    ``fallback_power_capacity`` counts where the entry gives no capacity.
-    """
-
-    entry: FlexModelEntry
-    asset_id: int
-    role: Role
-    path: str
-    initial_soc_mwh: float | None = None
-    fallback_power_capacity: VariableQuantity | None = None
-
-
-@dataclass(frozen=True)
-class InflexibleDevice:
-    """A fixed load or generation. ``is_production`` says how its sensor's sign is read; None: as the sensor's attributes tell.
-
-    ``entry_index`` is its entry's position in ``Collected.entries``, None where the context lists it.
-    """
-
-    reference: SensorReference
-    is_production: bool | None
-    commodity: str
-    entry_index: int | None = None
-
-
-@dataclass(frozen=True)
-class Collected:
-    """The whole configuration of a schedule.
-
-    Devices are numbered as the solver and ``commitment_costs`` number them: flexible ones in the order of entries, then the
-    inflexible ones (of entries, of the top-level context, of each commodity's context).
-    """
-
-    entries: tuple[CollectedEntry, ...]
-    device_indices: tuple[int, ...]
-    inflexible_devices: tuple[InflexibleDevice, ...]
-    stocks: tuple[Stock, ...]
-    context: FlexContext
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def devices(self) -> tuple[CollectedEntry, ...]:
-        """The flexible devices, in order."""
-        return tuple(self.entries[index] for index in self.device_indices)
-
-
 def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
     """Everything that a schedule has to respect, read and checked.
 
@@ -122,56 +60,27 @@ def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
     reading = Reading(sensors=sensors)
     requested = _requested_context(trigger.flex_context, problems)
     context = read_context(merged_context(trigger.asset_id, assets, requested), problems.at("flex-context"), reading)
-    merged = _merged(trigger, assets, sensors, problems)
-    # What is wrong with stored entries matters only if they are scheduled.
-    noted = [Problems() for _ in merged]
-    read = [_read(one, at, reading) for one, at in zip(merged, noted, strict=True)]
-    scheduled = _scheduled(read)
-    for position, _ in scheduled:
-        problems.take(noted[position].tree)
-    kept, roles = [read[position] for position, _ in scheduled], [role for _, role in scheduled]
-    check_roles(kept, roles, problems)
-    _check_places(trigger, kept, assets, sensors, problems)
-    if not kept and not problems.tree:
+    entries, roles = _entries(_merged(trigger, assets, sensors, problems), reading, problems)
+    check_roles(entries, roles, problems)
+    _check_places(trigger, entries, assets, sensors, problems)
+    if not entries and not problems.tree:
         problems.at("flex-model").add(f"There is nothing to schedule on asset {trigger.asset_id} and its offspring.")
-    stocks = stocks_of(kept, roles, sensors, problems)
-    warnings = check_scopes(context, [one.entry for one in kept], problems)
-    problems.raise_if_any()
-    known = [role for role in roles if role is not None]
-    return _collected(trigger, sensors, context, kept, known, stocks, warnings)
-
-
-def _collected(
-    trigger: Trigger,
-    sensors: Sensors,
-    context: FlexContext,
-    kept: Sequence[ReadEntry],
-    roles: Sequence[Role],
-    stocks: tuple[Stock, ...],
-    warnings: tuple[str, ...],
-) -> Collected:
-    problems = Problems()
-    entries = tuple(
-        CollectedEntry(
-            entry=one.entry,
-            asset_id=trigger.asset_id if one.asset_id is None else one.asset_id,
-            role=role,
-            path=".".join(one.merged.path),
-            initial_soc_mwh=initial_soc_mwh(one.entry, one.merged.asset),
-            fallback_power_capacity=fallback_power_capacity(one, sensors, problems)
-            or _site_power_capacity(context, one.entry.commodity),
-        )
-        for one, role in zip(kept, roles, strict=True)
+    models = [one.entry for one in entries]
+    groups = groups_named(entries, [*(one.group for one in models), *(one.group for one in context.commitments)])
+    found = Collected(
+        entries=tuple(
+            _collected_entry(one, role, trigger, context, sensors, problems)
+            for one, role in zip(entries, roles, strict=True)
+        ),
+        device_indices=tuple(position for position, role in enumerate(roles) if role is Role.DEVICE),
+        inflexible_devices=(*_inflexible_of_entries(entries), *_inflexible_of_context(context)),
+        stocks=stocks_of(entries, roles, sensors, problems),
+        context=context,
+        groups=groups,
+        warnings=check_scopes(context, models, groups, problems),
     )
     problems.raise_if_any()
-    devices = tuple(position for position, role in enumerate(roles) if role is Role.DEVICE)
-    inflexible = (*_inflexible_of_entries(kept), *_inflexible_of_context(context))
-    return Collected(entries, devices, inflexible, stocks, context, warnings)
-
-
-def _site_power_capacity(context: FlexContext, commodity: str) -> VariableQuantity | None:
-    listed = (one.site_power_capacity for one in context.commodities if one.commodity == commodity)
-    return next(listed, None) or (context.top.site_power_capacity if commodity == ELECTRICITY else None)
+    return found
 
 
 def sensors_to_look_up(trigger: Trigger, assets: Assets) -> frozenset[int]:
@@ -182,24 +91,24 @@ def sensors_to_look_up(trigger: Trigger, assets: Assets) -> frozenset[int]:
     return frozenset(named if trigger.sensor_id is None else [*named, trigger.sensor_id])
 
 
-def written_sensors(collected: Collected) -> tuple[SensorPath, ...]:
-    """Every sensor that the schedule will be written to, with the path of what names it."""
-    found = []
-    for one in collected.entries:
-        named = {
-            "sensor": one.entry.sensor_id,
-            "consumption": one.entry.consumption_sensor_id,
-            "production": one.entry.production_sensor_id,
-            "state-of-charge": one.entry.soc_sensor_id,
-        }
-        found += [(f"{one.path}.{name}", sensor_id) for name, sensor_id in named.items() if sensor_id is not None]
-    context = collected.context
-    aggregates = [("aggregate-power", context.aggregate_power_sensor_id)]
-    for place in (context.top, *context.commodities):
-        aggregates.append(("aggregate-consumption", place.aggregate_consumption_sensor_id))
-        aggregates.append(("aggregate-production", place.aggregate_production_sensor_id))
-    found += [(f"flex-context.{name}", sensor_id) for name, sensor_id in aggregates if sensor_id is not None]
-    return tuple(found)
+def _collected_entry(
+    one: ReadEntry, role: Role | None, trigger: Trigger, context: FlexContext, sensors: Sensors, problems: Problems
+) -> CollectedEntry:
+    own = fallback_power_capacity(one, sensors, problems) if role is Role.DEVICE else None
+    return CollectedEntry(
+        entry=one.entry,
+        asset_id=trigger.asset_id if one.asset_id is None else one.asset_id,
+        # Without a role it was refused.
+        role=role or Role.DEVICE,
+        path=".".join(one.merged.path),
+        initial_soc_mwh=initial_soc_mwh(one.entry, one.merged.asset),
+        fallback_power_capacity=own or _site_power_capacity(context, one.entry.commodity),
+    )
+
+
+def _site_power_capacity(context: FlexContext, commodity: str) -> VariableQuantity | None:
+    listed = (one.site_power_capacity for one in context.commodities if one.commodity == commodity)
+    return next(listed, None) or (context.top.site_power_capacity if commodity == ELECTRICITY else None)
 
 
 def _requested_context(raw: object, problems: Problems) -> Document:
@@ -234,9 +143,19 @@ def _merged(trigger: Trigger, assets: Assets, sensors: Sensors, problems: Proble
     return merged_model(trigger.asset_id, assets, sensors, documents)
 
 
-def _read(merged: MergedEntry, problems: Problems, reading: Reading) -> ReadEntry:
-    at = problems.at(*merged.path)
-    return ReadEntry(merged, read_entry(merged.document, at, reading, may_be_process=merged.may_be_process))
+def _entries(
+    merged: Sequence[MergedEntry], reading: Reading, problems: Problems
+) -> tuple[list[ReadEntry], list[Role | None]]:
+    """The entries that are to be scheduled, and their roles. What is wrong with the other ones does not matter."""
+    noted = [Problems() for _ in merged]
+    read = [
+        ReadEntry(one, read_entry(one.document, at.at(*one.path), reading, may_be_process=one.may_be_process))
+        for one, at in zip(merged, noted, strict=True)
+    ]
+    scheduled = _scheduled(read)
+    for position, _ in scheduled:
+        problems.take(noted[position].tree)
+    return [read[position] for position, _ in scheduled], [role for _, role in scheduled]
 
 
 def _scheduled(read: Sequence[ReadEntry]) -> list[tuple[int, Role | None]]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shared.flexibility.errors import Problems
 from shared.flexibility.flex_context import Commitment, CommodityContext, FlexContext
 from shared.flexibility.flex_model import ELECTRICITY, FlexModelEntry, GroupReference
 
 
-def check_scopes(context: FlexContext, entries: Sequence[FlexModelEntry], problems: Problems) -> tuple[str, ...]:
+def check_scopes(
+    context: FlexContext,
+    entries: Sequence[FlexModelEntry],
+    groups: Collection[GroupReference],
+    problems: Problems,
+) -> tuple[str, ...]:
     """Notes scopes of more than one commodity.
 
+    Args:
+        groups: references that mean a group of the flex-model.
     Returns:
         A warning for each commitment whose scope names nobody that is scheduled; it has no effect.
     """
     commodities = _commodities_of_sensors(context, entries)
-    groups = [one.group for one in entries if one.group is not None]
     warnings = []
     for path, commitment in _scoped(context):
         known = [commodities[one] for one in commitment.sensor_ids if one in commodities]
@@ -25,7 +31,7 @@ def check_scopes(context: FlexContext, entries: Sequence[FlexModelEntry], proble
             problems.at("flex-context", *path, "sensors").add(
                 f"The devices of a commitment share one commodity, and not {names}."
             )
-        if not known and not _is_among(commitment.group, groups):
+        if not known and commitment.group not in groups:
             warnings.append(f"Commitment {commitment.name} is ignored: nothing that it is about is scheduled.")
     return tuple(warnings)
 
@@ -53,7 +59,3 @@ def _commodities_of_sensors(context: FlexContext, entries: Sequence[FlexModelEnt
 def _fixed_sensors(place: CommodityContext) -> list[int]:
     references = (*place.inflexible_consumption, *place.inflexible_production)
     return [*(one.sensor_id for one in references), *place.inflexible_device_sensor_ids]
-
-
-def _is_among(group: GroupReference | None, groups: Sequence[GroupReference]) -> bool:
-    return group is not None and group in groups

@@ -13,7 +13,7 @@ from shared.flexibility.fields import read_moment
 from shared.flexibility.flex_model import FlexModelEntry
 from shared.flexibility.merging import MergedEntry
 from shared.flexibility.process_model import is_process
-from shared.flexibility.quantities import QuantityKind, VariableQuantity
+from shared.flexibility.quantities import Fixed, QuantityKind
 from shared.flexibility.quantity_fields import NOT_NEGATIVE, QuantityField
 from shared.flexibility.roles import ReadEntry
 
@@ -52,15 +52,19 @@ def initial_soc_mwh(entry: FlexModelEntry, asset: AssetFacts | None) -> float | 
     return 0.0 if is_storage and any(one is not None for one in wishes) else None
 
 
-def fallback_power_capacity(one: ReadEntry, sensors: Sensors, problems: Problems) -> VariableQuantity | None:
-    """The attribute ``site-power-capacity`` of the entry's sensor or asset; a bare number of it is in MW."""
+def fallback_power_capacity(one: ReadEntry, sensors: Sensors, problems: Problems) -> Fixed | None:
+    """The attribute ``site-power-capacity`` of the entry's sensor or asset; a bare number of it is in MW.
+
+    That it cannot be read matters only where the entry needs it.
+    """
     sensor_id = one.entry.power_sensor_id
     attributes = _attributes(None if sensor_id is None else sensors.get(sensor_id), one.merged.asset)
     value = attributes.get("site-power-capacity")
     if value is None:
         return None
-    field = QuantityField(QuantityKind.POWER, bounds=NOT_NEGATIVE, default_unit="MW")
-    return field.variable(value, problems.at(*one.merged.path, "power-capacity"))
+    own = (one.entry.power_capacity, one.entry.consumption_capacity, one.entry.production_capacity)
+    at = problems.at(*one.merged.path, "power-capacity") if own == (None, None, None) else Problems()
+    return QuantityField(QuantityKind.POWER, bounds=NOT_NEGATIVE, default_unit="MW").fixed(value, at)
 
 
 def _attributes(sensor: SensorFacts | None, asset: AssetFacts | None) -> Mapping[str, object]:

@@ -69,3 +69,8 @@ class FlexContext:
     aggregate_power_sensor_id: int | None = None
     has_price_sensors: bool = False
     currency: str = "EUR"
+
+    @property
+    def commitments(self) -> tuple[Commitment, ...]:
+        """Those of all commodities."""
+        return tuple(one for place in (self.top, *self.commodities) for one in place.commitments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -58,6 +58,15 @@ def roles_of(entries: Sequence[ReadEntry]) -> list[Role | None]:
     """The role of each entry; None for one that names nothing that could be scheduled."""
     groups = _Groups(entries)
     return [_role(one.entry, is_group=groups.is_group(position)) for position, one in enumerate(entries)]
+
+
+def groups_named(
+    entries: Sequence[ReadEntry], references: Iterable[GroupReference | None]
+) -> dict[GroupReference, int]:
+    """The position of the group's entry for each reference that means one."""
+    groups = _Groups(entries)
+    found = {one: groups.find(one) for one in references if one is not None}
+    return {one: position for one, position in found.items() if position is not None and groups.is_group(position)}
 
 
 def check_roles(entries: Sequence[ReadEntry], roles: Sequence[Role | None], problems: Problems) -> None:
@@ -120,23 +129,29 @@ class _Groups:
 
     def __init__(self, entries: Sequence[ReadEntry]) -> None:
         self._entries = entries
-        by_sensor: dict[int, int] = {}
-        by_asset: dict[int, int] = {}
+        self._by_sensor: dict[int, int] = {}
+        self._by_asset: dict[int, int] = {}
         for position, one in enumerate(entries):
             for sensor_id in (one.entry.power_sensor_id, one.entry.sensor_id):
                 if sensor_id is not None:
-                    by_sensor[sensor_id] = position
+                    self._by_sensor[sensor_id] = position
             if one.describes_asset and one.asset_id is not None:
-                by_asset[one.asset_id] = position
+                self._by_asset[one.asset_id] = position
         self._group_of = {
-            position: found
-            for position, one in enumerate(entries)
-            if (found := _found(one.entry.group, by_sensor, by_asset)) is not None
+            position: found for position, one in enumerate(entries) if (found := self.find(one.entry.group)) is not None
         }
         self._commodities: dict[int, set[str]] = {}
         self._members: dict[int, list[int]] = {}
         for member, group in self._group_of.items():
             self._members.setdefault(group, []).append(member)
+
+    def find(self, reference: GroupReference | None) -> int | None:
+        """The entry that a reference means, be it a group or not."""
+        if reference is None:
+            return None
+        if reference.sensor_id is not None:
+            return self._by_sensor.get(reference.sensor_id)
+        return None if reference.asset_id is None else self._by_asset.get(reference.asset_id)
 
     def is_group(self, position: int) -> bool:
         """Whether another entry belongs to it."""
@@ -170,11 +185,3 @@ class _Groups:
                 seen.add(one)
                 waiting.extend(self._members.get(one, ()))
                 yield one
-
-
-def _found(group: GroupReference | None, by_sensor: dict[int, int], by_asset: dict[int, int]) -> int | None:
-    if group is None:
-        return None
-    if group.sensor_id is not None:
-        return by_sensor.get(group.sensor_id)
-    return by_asset.get(-1 if group.asset_id is None else group.asset_id)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.flexibility.collection import Role, Trigger, collect, sensors_to_look_up, written_sensors
 from shared.flexibility.facts import AssetFacts
+from shared.flexibility.flex_model import GroupReference
 from shared.flexibility.quantities import Fixed, QuantityKind, SensorReference
 from tests.unit.shared.flexibility.places import (
     BATTERY,
@@ -182,6 +183,21 @@ def test_a_group_is_who_others_belong_to() -> None:
     assert [one.role for one in nested.entries] == [Role.DEVICE, Role.GROUP, Role.GROUP]
 
 
+def test_groups_on_one_asset_are_told_apart() -> None:
+    contract = {"name": "shared", "baseline": "0 kW", "up-price": "1 EUR/MW"}
+    found = collected(
+        [
+            {"sensor": POWER, "group": {"asset": SITE}},
+            {"sensor": OUT, "group": {"sensor": GRID}},
+            {"sensor": GRID, "power-capacity": "50 kW"},
+            {"asset": SITE, "power-capacity": "90 kW"},
+        ],
+        {"commitments": [contract | {"group": {"asset": SITE}}, contract | {"group": {"asset": GRANDPARENT}}]},
+    )
+    assert found.groups == {GroupReference(sensor_id=GRID): 2, GroupReference(asset_id=SITE): 3}
+    assert found.warnings == ("Commitment shared is ignored: nothing that it is about is scheduled.",)
+
+
 def test_devices_on_one_sensor_of_the_state_of_charge_share_a_stock() -> None:
     on_sensor = {"state-of-charge": {"sensor": SOC}}
     found = collected([
@@ -242,6 +258,12 @@ def test_the_capacity_of_the_site_stands_in_for_one_of_the_device() -> None:
     assert refusal([{"sensor": POWER}], battery_attributes={"site-power-capacity": "1 kWh"}) == {
         "flex-model": {"0": {"power-capacity": ["Cannot convert value `1 kWh` to 'MW'"]}}
     }
+    # Where it is not needed it does not matter either.
+    needless = [{"sensor": POWER, "power-capacity": "1 kW"}]
+    assert (
+        collected(needless, battery_attributes={"site-power-capacity": "1 kWh"}).entries[0].fallback_power_capacity
+        is None
+    )
 
 
 OLDER = {"min_soc_in_mwh": 0.01, "max_soc_in_mwh": 0.5, "capacity_in_mw": 0.1, "roundtrip_efficiency": 0.81, "soc_in_mwh": 0.2,
