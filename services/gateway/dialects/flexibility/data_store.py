@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.gateway.dialects.flexibility.json_column import as_text
 from services.gateway.dialects.flexibility.listing_store import is_readable_by, owner_of
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
-from shared.db.models.flexibility import assets, sensors, sources
-from shared.db.models.identity import accounts, users
-from shared.db.models.infrastructure import workers
+from shared.db.connections import driver_connection
+from shared.db.models.flexibility import sources
+from shared.db.models.identity import accounts
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId
 
 TELEMETRY = "telemetry"
-HEARD_OF_WITHIN = timedelta(seconds=6)
 # What of a sensor's attributes says where its events may begin. The sensor's own come first, then what its asset says anywhere.
 GRID_ATTRIBUTES = ("floor_datetimes_to_resolution", "frequency")
 
@@ -40,58 +37,44 @@ class Target:
     is_telemetry_there: bool
 
 
-def _attribute(name: str) -> Any:  # Any: JSON
-    given = [
-        as_text(column[name])
-        for column in (sensors.c.attributes, assets.c.attributes, assets.c.flex_model, assets.c.flex_context)
-    ]
-    return func.coalesce(*given).label(name)
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A sensor that somebody wants to post to or read."""
+
+    sensor_id: int
+    user_number: int | None
 
 
-_IS_TELEMETRY_THERE = exists(
-    select(workers.c.instance).where(workers.c.service == TELEMETRY, workers.c.seen_at > func.now() - HEARD_OF_WITHIN)
-)
-_USERNAME = (
-    select(users.c.username).where(users.c.number == bindparam("user_number", type_=BigInteger)).scalar_subquery()
-)
-_TARGET: Select[Any] = (
-    select(
-        sensors.c.sensor_id,
-        sensors.c.account_id,
-        accounts.c.consultancy_account_id,
-        sensors.c.unit,
-        sensors.c.event_resolution_s,
-        sensors.c.timezone,
-        *(_attribute(name) for name in GRID_ATTRIBUTES),
-        _USERNAME.label("username"),
-        case((_IS_TELEMETRY_THERE, True), else_=False).label("is_telemetry_there"),
-    )
-    .select_from(
-        sensors.join(assets, assets.c.asset_id == sensors.c.asset_id).outerjoin(
-            accounts, accounts.c.account_id == sensors.c.account_id
-        )
-    )
-    .where(sensors.c.sensor_id == bindparam("wanted", type_=BigInteger))
-)
+# Straight to the driver, as it is run for every posting and reading: the toolkit would take longer than the database.
+_FIND = """
+SELECT s.sensor_id, s.account_id, a.consultancy_account_id, s.unit, s.event_resolution_s, s.timezone, u.username, asked.place,
+       EXISTS (SELECT FROM workers w WHERE w.service = $3 AND w.seen_at > now() - interval '6 seconds') AS is_telemetry_there,
+       coalesce(s.attributes -> 'floor_datetimes_to_resolution', o.attributes -> 'floor_datetimes_to_resolution',
+                o.flex_model -> 'floor_datetimes_to_resolution', o.flex_context -> 'floor_datetimes_to_resolution')::text
+           AS floor_datetimes_to_resolution,
+       coalesce(s.attributes -> 'frequency', o.attributes -> 'frequency',
+                o.flex_model -> 'frequency', o.flex_context -> 'frequency')::text AS frequency
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS asked(sensor_id, user_number, place)
+JOIN flexibility_sensors s USING (sensor_id)
+JOIN flexibility_assets o USING (asset_id)
+LEFT JOIN accounts a ON a.account_id = s.account_id
+LEFT JOIN users u ON u.number = asked.user_number
+"""
+
+
+async def find_targets(connection: AsyncConnection, sought: Sequence[Sought]) -> list[Target | None]:
+    """The sensors that are sought, whoever asks; None where there is none. Whether they may know is for the caller of this to decide."""
+    ids, users = [one.sensor_id for one in sought], [one.user_number for one in sought]
+    found: list[Target | None] = [None] * len(sought)
+    for row in await driver_connection(connection).fetch(_FIND, ids, users, TELEMETRY):
+        found[row["place"] - 1] = _target(row)
+    return found
 
 
 async def find_target(connection: AsyncConnection, sensor_id: int, *, user_number: int | None) -> Target | None:
     """A sensor, whoever asks; whether they may know is for the caller of this to decide."""
-    parameters = {"wanted": sensor_id, "user_number": user_number}
-    row = (await connection.execute(_TARGET, parameters)).one_or_none()
-    if row is None:
-        return None
-    given = {name: getattr(row, name) for name in GRID_ATTRIBUTES}
-    return Target(
-        sensor_id=row.sensor_id,
-        owner=None if row.account_id is None else owner_of(row.account_id, row.consultancy_account_id),
-        unit=row.unit,
-        event_resolution_s=row.event_resolution_s,
-        timezone=row.timezone,
-        grid_attributes={name: orjson.loads(text) for name, text in given.items() if text is not None},
-        username=row.username,
-        is_telemetry_there=row.is_telemetry_there,
-    )
+    (found,) = await find_targets(connection, [Sought(sensor_id, user_number)])
+    return found
 
 
 async def has_source(connection: AsyncConnection, source_id: int) -> bool:
@@ -111,3 +94,16 @@ async def readable_accounts(connection: AsyncConnection, caller: Caller) -> dict
     """The accounts that the caller may read, with their numbers."""
     statement = select(accounts.c.account_id, accounts.c.number).where(is_readable_by(caller))
     return {account_id_of(row.account_id): row.number for row in await connection.execute(statement)}
+
+
+def _target(row: Any) -> Target:  # Any: the driver has no types
+    return Target(
+        sensor_id=row["sensor_id"],
+        owner=None if row["account_id"] is None else owner_of(row["account_id"], row["consultancy_account_id"]),
+        unit=row["unit"],
+        event_resolution_s=row["event_resolution_s"],
+        timezone=row["timezone"],
+        grid_attributes={name: orjson.loads(row[name]) for name in GRID_ATTRIBUTES if row[name] is not None},
+        username=row["username"],
+        is_telemetry_there=row["is_telemetry_there"],
+    )

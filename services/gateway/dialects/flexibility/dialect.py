@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.gateway.auth.auth import Auth
 from services.gateway.dialects.flexibility.errors import reply_to_error
 from services.gateway.dialects.flexibility.job_watch import JobWatch
+from services.gateway.dialects.flexibility.posting_desk import PostingDesk
 from services.gateway.dialects.flexibility.routes import ENTRANCE_ROUTES, V3_ROUTES
 from services.gateway.dialects.flexibility.service import Flexibility, Waits
 from services.gateway.dialects.flexibility.sunset import SUNSET_ROUTES
@@ -28,6 +29,7 @@ def flexibility_dialects(
         health=process.health,
         clock=process.clock,
         watch=watch,
+        desk=PostingDesk(process.database),
         trigger_limits=TriggerLimits(
             auth.limiter,
             settings.flexibility_triggers_per_5_minutes,

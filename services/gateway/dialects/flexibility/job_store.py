@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Select, Uuid, any_, bindparam, exists, func, or_, select
+import orjson
+from sqlalchemy import BigInteger, Row, Select, Uuid, bindparam, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.permissions import Owner
+from shared.db.connections import driver_connection
 from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, assets, job_outputs, job_states, jobs, sensors
 from shared.db.models.identity import accounts
 from shared.identity.reach import account_id_of
@@ -120,9 +122,20 @@ _JOB: Select[Any] = (
 )
 _BY_ID = _JOB.where(jobs.c.job_id == bindparam("wanted", type_=Uuid))
 _CHILDREN = _JOB.where(jobs.c.parent_job_id == bindparam("parent", type_=Uuid))
-_STATES: Select[Any] = select(job_states.c.job_id, *_STATE).where(
-    job_states.c.job_id == any_(bindparam("wanted", type_=ARRAY(Uuid)))
-)
+# Straight to the driver, as these are run for every posting: the toolkit would take longer than the database.
+_STATES = """
+SELECT job_id, state, started_at, ended_at, result::text AS result, failure, info::text AS info
+FROM flexibility_job_states WHERE job_id = ANY($1::uuid[])
+"""
+# A sensor that was deleted meanwhile must not spoil the transaction of the others.
+_ADD_TOGETHER = """
+INSERT INTO flexibility_jobs (job_id, account_id, kind, sensor_id, requested_by, arguments, data)
+SELECT n.job_id, n.account_id, n.kind, n.sensor_id, n.requested_by, n.arguments::jsonb, n.data
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[])
+     AS n(job_id, account_id, kind, sensor_id, requested_by, arguments, data)
+JOIN flexibility_sensors s USING (sensor_id)
+RETURNING job_id
+"""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 _SAME = (
     select(jobs.c.job_id)
@@ -190,10 +203,30 @@ async def list_about(connection: AsyncConnection, asset_id: int, *, limit: int) 
     return [_job(row) for row in await connection.execute(statement.limit(limit))]
 
 
+async def add_jobs_of_sensors(connection: AsyncConnection, new: Sequence[NewJob]) -> set[JobId]:
+    """Write jobs about sensors, each in the account that it names; returns those whose sensor was still there."""
+    columns = (
+        [job.job_id for job in new],
+        [job.account_id for job in new],
+        [job.kind for job in new],
+        [job.sensor_id for job in new],
+        [job.requested_by for job in new],
+        [orjson.dumps(job.arguments).decode() for job in new],
+        [job.data for job in new],
+    )
+    rows = await driver_connection(connection).fetch(_ADD_TOGETHER, *columns)
+    return {_job_id(row["job_id"]) for row in rows}
+
+
 async def states_of(connection: AsyncConnection, job_ids: Collection[JobId]) -> dict[JobId, JobState]:
     """How jobs of all accounts stand, for whoever waits for them."""
-    rows = await connection.execute(_STATES, {"wanted": list(job_ids)})
-    return {JobId(UUID(int=row.job_id.int)): _state(row) for row in rows}
+    rows = await driver_connection(connection).fetch(_STATES, list(job_ids))
+    return {
+        _job_id(row["job_id"]): JobState(
+            row["state"], row["started_at"], row["ended_at"], _json(row["result"]), row["failure"], _json(row["info"])
+        )
+        for row in rows
+    }
 
 
 async def find_output(connection: AsyncConnection, job: JobRow, sensor_id: SensorId) -> OutputRow | None:
@@ -210,7 +243,7 @@ async def lock_key(connection: AsyncConnection, key: int) -> None:
 async def find_same(connection: AsyncConnection, account_id: AccountId, cache_key: str) -> JobId | None:
     """The newest job of the last hour with this key that has not ended badly."""
     found = (await connection.execute(_SAME, {"account": account_id, "key": cache_key})).scalar_one_or_none()
-    return None if found is None else JobId(UUID(int=found.int))
+    return None if found is None else _job_id(found)
 
 
 def _job(row: Row[Any]) -> JobRow:
@@ -219,7 +252,7 @@ def _job(row: Row[Any]) -> JobRow:
         consultancy = row.consultancy_account_id
         owner = Owner(account_id_of(row.owner_id), None if consultancy is None else account_id_of(consultancy))
     return JobRow(
-        job_id=JobId(UUID(int=row.job_id.int)),
+        job_id=_job_id(row.job_id),
         account_id=account_id_of(row.account_id),
         owner=owner,
         kind=row.kind,
@@ -234,3 +267,12 @@ def _job(row: Row[Any]) -> JobRow:
 
 def _state(row: Row[Any]) -> JobState:
     return JobState(row.state, row.started_at, row.ended_at, row.result, row.failure, row.info)
+
+
+def _job_id(read: UUID) -> JobId:
+    """An id without the driver's own kind of UUID."""
+    return JobId(UUID(int=read.int))
+
+
+def _json(text: str | None) -> Any:  # Any: whatever JSON holds
+    return None if text is None else orjson.loads(text)

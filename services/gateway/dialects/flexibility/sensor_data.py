@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.gateway.auth.identity import Identity
-from services.gateway.dialects.flexibility import job_store
 from services.gateway.dialects.flexibility.data_measures import data_conversion, end_of, fixed_seconds
 from services.gateway.dialects.flexibility.data_reading import sensor_of_address
 from services.gateway.dialects.flexibility.data_request_schemas import DeleteData, PostData, PostDataByAddress
@@ -29,7 +28,6 @@ from services.gateway.dialects.flexibility.validation import JSON_BODY, WHOLE, i
 from services.gateway.dialects.flexibility.wire import gone_reply
 from services.gateway.http.call import Call, Reply
 from shared.beliefs.writing_store import DeletedWindow, delete_beliefs, hold_sensors
-from shared.contracts.flexibility import IngestRequested
 from shared.durations import format_duration
 from shared.ids import SensorId, SourceId
 
@@ -73,14 +71,12 @@ async def delete_data(app: Flexibility, call: Call[None, Given]) -> Reply:
 async def _post(app: Flexibility, identity: Identity, sensor_id: int, model: type[PostData], body: Given) -> Reply:
     now, job_id = app.clock.now(), new_job_id()
     with app.watch.waiting_for(job_id) as waiter:
-        async with writing_sensor(app.database, identity, sensor_id) as at:
-            wanted = read_as(model, body, DATA)
-            posted = await _fitted(wanted, at.sensor)
-            arguments = _arguments(wanted, posted, at.sensor, now)
-            posting = Posting(identity, at.sensor)
-            await job_store.add_job(at.connection, posting.job(job_id, arguments, posted.packed))
-            await at.outbox.add(posting.account_id, IngestRequested(job_id=job_id))
-        if posted.count > MOST_WAITED_FOR or not at.sensor.is_telemetry_there:
+        sensor = await app.desk.sensor(identity, sensor_id)
+        wanted = read_as(model, body, DATA)
+        posted = await _fitted(wanted, sensor)
+        arguments = _arguments(wanted, posted, sensor, now)
+        await app.desk.accept(Posting(identity, sensor).job(job_id, arguments, posted.packed))
+        if posted.count > MOST_WAITED_FOR or not sensor.is_telemetry_there:
             return accepted_reply(job_id)
         state = await waiter.wait(app.waits.data_s)
     return accepted_reply(job_id) if state is None else reply_of([state], DATA, WHOLE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.gateway.dialects.flexibility.job_watch import JobWatch
+from services.gateway.dialects.flexibility.posting_desk import PostingDesk
 from services.gateway.dialects.flexibility.trigger_limits import TriggerLimits
 from services.gateway.http.call import Reply
 from shared.clock import Clock
@@ -61,6 +62,7 @@ class Flexibility:
     health: Health
     clock: Clock
     watch: JobWatch
+    desk: PostingDesk
     trigger_limits: TriggerLimits
     waits: Waits
     forget_credentials: Callable[[], None]
