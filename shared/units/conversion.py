@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 
 from shared.units.errors import UnitsIncompatible
 from shared.units.parsing import parse_unit
 from shared.units.table import CURRENCIES
-from shared.units.unit import DIMENSIONLESS, Unit, multiplied
+from shared.units.unit import DIMENSIONLESS, Dimension, Unit, multiplied
 
 _TIME = (("s", 1),)
 _ENERGY = parse_unit("J").dimension
@@ -28,6 +29,14 @@ class UnitKind(Enum):
     OTHER = "other"
 
 
+_KINDS = {_POWER: UnitKind.POWER, _ENERGY: UnitKind.ENERGY, DIMENSIONLESS: UnitKind.SHARE}
+_PRICE_KINDS = {
+    multiplied((), _ENERGY, -1): UnitKind.ENERGY_PRICE,
+    multiplied((), _POWER, -1): UnitKind.POWER_PRICE,
+    DIMENSIONLESS: UnitKind.CURRENCY,
+}
+
+
 @dataclass(frozen=True)
 class Conversion:
     """``target = source · factor + offset``."""
@@ -42,25 +51,12 @@ class Conversion:
 
 def kind_of(unit: Unit | str) -> UnitKind:
     """What the unit measures."""
-    unit = parse_unit(unit) if isinstance(unit, str) else unit
-    currency = currency_of(unit)
-    without_currency = multiplied(unit.dimension, ((currency, -1),)) if currency else unit.dimension
-    if currency is None:
-        kinds = {_POWER: UnitKind.POWER, _ENERGY: UnitKind.ENERGY, DIMENSIONLESS: UnitKind.SHARE}
-        return kinds.get(without_currency, UnitKind.OTHER)
-    kinds = {
-        multiplied((), _ENERGY, -1): UnitKind.ENERGY_PRICE,
-        multiplied((), _POWER, -1): UnitKind.POWER_PRICE,
-        DIMENSIONLESS: UnitKind.CURRENCY,
-    }
-    return kinds.get(without_currency, UnitKind.OTHER)
+    return _kind_of(_known(unit).dimension)
 
 
 def currency_of(unit: Unit | str) -> str | None:
     """The ISO code of the currency that the unit is money of (EUR, cEUR/kWh, …); None where there is none, or more than one."""
-    unit = parse_unit(unit) if isinstance(unit, str) else unit
-    codes = [(base, exponent) for base, exponent in unit.dimension if base in CURRENCIES]
-    return codes[0][0] if len(codes) == 1 and codes[0][1] == 1 else None
+    return _currency_of(_known(unit).dimension)
 
 
 def conversion(source: Unit | str, target: Unit | str, *, resolution_s: float | None = None) -> Conversion:
@@ -73,8 +69,7 @@ def conversion(source: Unit | str, target: Unit | str, *, resolution_s: float | 
         UnitsIncompatible: There is no such conversion, or none without a resolution above zero.
         UnknownUnit: A text names no unit.
     """
-    source = parse_unit(source) if isinstance(source, str) else source
-    target = parse_unit(target) if isinstance(target, str) else target
+    source, target = _known(source), _known(target)
     per_step = 0 if source.dimension == target.dimension else _power_of_step(source, target)
     if source.dimension != target.dimension and not (per_step and resolution_s):
         raise UnitsIncompatible(source.text, target.text)
@@ -106,3 +101,21 @@ def _power_of_step(source: Unit, target: Unit) -> int:
     else:
         return 0
     return power if multiplied(source.dimension, _TIME, power) == target.dimension else 0
+
+
+def _known(unit: Unit | str) -> Unit:
+    return parse_unit(unit) if isinstance(unit, str) else unit
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(dimension: Dimension) -> UnitKind:
+    currency = _currency_of(dimension)
+    if currency is None:
+        return _KINDS.get(dimension, UnitKind.OTHER)
+    return _PRICE_KINDS.get(multiplied(dimension, ((currency, -1),)), UnitKind.OTHER)
+
+
+@lru_cache(maxsize=1024)
+def _currency_of(dimension: Dimension) -> str | None:
+    codes = [(base, exponent) for base, exponent in dimension if base in CURRENCIES]
+    return codes[0][0] if len(codes) == 1 and codes[0][1] == 1 else None

@@ -31,8 +31,11 @@ class Quantity:
         """
         if unit.dimension != self.unit.dimension:
             raise UnitsIncompatible(self.unit.text, unit.text)
-        base = Fraction(self.magnitude) * self.unit.factor + self.unit.offset
-        return _as_float((base - unit.offset) / unit.factor, f"{self.magnitude} {self.unit}")
+        ratio = self.unit.factor / unit.factor
+        if ratio == 1 and self.unit.offset == unit.offset:
+            return self.magnitude
+        scaled = Fraction(self.magnitude) * ratio
+        return _as_float(scaled + (self.unit.offset - unit.offset) / unit.factor, f"{self.magnitude} {self.unit}")
 
 
 @lru_cache(maxsize=4096)
