@@ -45,15 +45,18 @@ def parse_unit(text: str) -> Unit:
     Raises:
         UnknownUnit: No such unit. The empty text is none; ``dimensionless`` and ``%`` are.
     """
+    # What is read is remembered, so it may not be of any length.
+    if len(text) > MAX_LENGTH:
+        raise UnknownUnit(text[:MAX_LENGTH])
     named = unit_named(text.strip())
     if named is not None:
         return Unit(text.strip(), named.factor, named.dimension, named.offset)
     try:
         amount = evaluate(text, unit_named, sums=False)
     except ExpressionInvalid:
-        raise UnknownUnit(text[:MAX_LENGTH]) from None
+        raise UnknownUnit(text) from None
     if not amount.names:
-        raise UnknownUnit(text[:MAX_LENGTH])
+        raise UnknownUnit(text)
     return Unit(text.strip(), amount.factor, amount.dimension)
 
 
