@@ -88,8 +88,8 @@ class Site:
             "flex_model": {},
             "sensors_to_show": [],
             "sensors_to_show_as_kpis": [],
-        } | stored
-        return await self._insert(tables.assets, row, "asset_id")
+        }
+        return await self._insert(tables.assets, {**row, **stored}, "asset_id")
 
     async def sensor(
         self, asset_id: int, name: str, unit: str = "kW", resolution_s: int = 3600, **attributes: bool
