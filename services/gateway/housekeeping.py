@@ -1,5 +1,5 @@
 """Deletes what nobody will come back for: ids held for something that never came to be, old answers, inbox rows, leases, expired
-tokens and sessions, counters and what has left the audit record's time.
+tokens and sessions, counters, what has left the audit record's time, and jobs that ended long ago.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway import metrics
 from services.gateway.auth import attempt_store, credential_store, rate_store
+from services.gateway.dialects.flexibility.job_sweep import forget_ended_jobs
 from services.gateway.dialects.reconfiguration import pool_store
 from services.gateway.dialects.reconfiguration.held_ids import sweep_expired
 from services.gateway.dialects.reconfiguration.service import DELETE_WITHIN_S
@@ -66,6 +67,7 @@ class Housekeeping:
             Sweep("sign_in_failures", attempt_store.forget_old_failures),
             Sweep("rate_counters", rate_store.forget_old_slots),
             Sweep("audit_events", audit.prune),
+            Sweep("flexibility_jobs", forget_ended_jobs),
         )
         self._loop = BackgroundLoop("housekeeping", self.sweep, every_s=EVERY_S * random.uniform(0.8, 1.2))
 

@@ -183,6 +183,7 @@ job_states = Table(
     Column("result", JSONB(none_as_null=True)),
     Column("failure", Text),
     Column("info", JSONB(none_as_null=True)),
+    Index("ix_flexibility_job_states_ended_at", "ended_at"),
 )
 
 # What a scheduling or forecasting job computed for a sensor, for whoever asks for this job's and not for the latest.

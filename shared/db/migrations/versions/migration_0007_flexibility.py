@@ -186,6 +186,7 @@ def _make_results() -> None:
         sa.Column("failure", sa.Text),
         sa.Column("info", JSONB),
     )
+    op.create_index(f"ix_{STATES}_ended_at", STATES, ["ended_at"])
     op.create_table(
         OUTPUTS,
         _reference("job_id", f"{JOBS}.job_id", primary_key=True),
