@@ -158,7 +158,8 @@ def _put(values: FloatArray, first: int, last: int, value: float, overlap: Overl
 def _converted(
     series: InputSeries, reference: SensorReference, ground: Ground, soc_max_mwh: float | None
 ) -> InputSeries:
-    unit, scale = series.unit, 1.0
+    # A sensor of a bare number has no unit.
+    unit, scale = series.unit or "dimensionless", 1.0
     target = reference.kind.value.replace("currency", ground.currency)
     if reference.kind is QuantityKind.SHARE:
         target = "dimensionless"

@@ -128,6 +128,7 @@ def test_a_default_stands_in_the_gaps_of_a_sensor() -> None:
         ("cEUR/kWh", QuantityKind.ENERGY_PRICE, 60),
         ("EUR/kW", QuantityKind.POWER_PRICE, 6000),
         ("%", QuantityKind.SHARE, 0.06),
+        ("", QuantityKind.SHARE, 6),
     ],
 )
 def test_what_sensors_say_is_converted(unit: str, kind: QuantityKind, expected: float) -> None:
