@@ -281,6 +281,10 @@ def test_a_sensor_of_energy_needs_steps_to_be_one_of_power() -> None:
     assert read(sensor=SOLAR).sensor_id == SOLAR
     assert refused(sensor=SOC) == {"sensor": [f"Cannot convert sensor {SOC} in kWh to 'MW'"]}
     assert read(sensor=STEPLESS).sensor_id == STEPLESS
+    assert read(power_capacity={"sensor": SOLAR}).power_capacity == SensorReference(SOLAR, QuantityKind.POWER)
+    assert refused(power_capacity={"sensor": SOC}) == {
+        "power-capacity": {"sensor": [f"Cannot convert sensor {SOC} in kWh to 'MW'"]}
+    }
 
 
 @pytest.mark.parametrize("raw", [None, [], "battery", 3, [{}]])
