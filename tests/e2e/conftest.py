@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, databases: TestDatabases, broker_url: str) -> Iterator[Stack]:
-    """One gateway and one optimizer on the run's PostgreSQL and RabbitMQ."""
+    """One process of each service on the run's PostgreSQL and RabbitMQ."""
     made = Stack(tmp_path_factory.mktemp("stack"), databases.create(), broker_url)
     try:
-        made.optimizer()
-        made.gateway()
+        made.run("optimizer", "telemetry", "gateway")
         yield made
     finally:
         made.close()
