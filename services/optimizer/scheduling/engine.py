@@ -16,8 +16,9 @@ from services.optimizer.scheduling.problem import FloatArray, IntArray
 from services.optimizer.scheduling.program import Program
 
 _TOLERANCE = 1e-9  # of rows, columns and reduced costs, in scaled units
+_DUAL_TOLERANCE = 1e-7  # of reduced costs while choices are made, before the solution is made exact
 _POWER = 16.0  # MW: what the largest power is scaled to, about
-_COST = 1024.0  # currency per MW: what prices of energy are scaled to, about
+_COST = 64.0  # currency per MW: what prices of energy are scaled to, about
 _LOWER = 0.25  # the quantile of prices that is one of energy, where others are of breaches
 _MOST_COST = 1e12  # currency per MW: more than this is too much for the solver's ratio tests
 _Status = highspy.HighsModelStatus
@@ -110,7 +111,11 @@ def solve_with_choices(
 ) -> Answer:
     """The mixed-integer program in which these choices are made, up to a ``gap`` [currency]. ``start`` (C,) is a solution to begin with."""
     solver = _solver()
+    # With presolve HiGHS calls a worse solution the best for one program in some thousand (its issues 3094 and 3274 are such),
+    # and duals of breaches are too large for its ratio tests unless its tolerance is larger than ours.
+    solver.setOptionValue("presolve", "off")
     solver.setOptionValue("mip_feasibility_tolerance", _TOLERANCE)
+    solver.setOptionValue("dual_feasibility_tolerance", _DUAL_TOLERANCE)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", gap * scale.cost)
     extra = rows_of(choices)
@@ -190,17 +195,24 @@ def _run(solver: highspy.Highs, remaining_s: float) -> End:
     # The solver's clock goes on from run to run.
     solver.setOptionValue("time_limit", solver.getRunTime() + remaining_s)
     solver.run()
-    status = solver.getModelStatus()
-    if status not in _ENDS:
-        solver.setOptionValue("presolve", "off")
+    for options in _OTHER_WAYS:
+        if solver.getModelStatus() in _ENDS:
+            break
         solver.clearSolver()
+        for name, value in options.items():
+            solver.setOptionValue(name, value)
         solver.run()
-        status = solver.getModelStatus()
+    status = solver.getModelStatus()
     if status not in _ENDS:
         raise SolverFailed(f"the solver ended with {solver.modelStatusToString(status)}")
     return _ENDS[status]
 
 
+# The dual simplex method fails where prices of breaches are too far above all others; the primal one does not mind.
+_OTHER_WAYS: tuple[dict[str, int | str], ...] = (
+    {"presolve": "off", "simplex_strategy": 4},
+    {"presolve": "choose", "simplex_strategy": 1, "solver": "ipm"},
+)
 _ENDS = {
     _Status.kOptimal: End.OPTIMAL,
     _Status.kModelEmpty: End.OPTIMAL,

@@ -14,6 +14,7 @@ from services.optimizer.scheduling.problem import FloatArray, IntArray
 from services.optimizer.scheduling.program import Program
 
 SAME = 1e-10  # relative difference of two costs that are one
+NOTHING = 1e-9  # currency
 _FEW = 10  # times that breaks are held to a side before all are
 _PARTIAL = 2  # mixed-integer programs with some of the breaks before one with all
 _MOST = 0.9  # of the time that is left, for a mixed-integer program; the rest is for making its solution exact
@@ -54,8 +55,10 @@ class Search:
     def _improved(self, best: Answer, chosen: Masks) -> tuple[Answer, Masks]:
         """The better of the best and the mixed-integer program's solution, and which breaks that one would have ignored."""
         choices = self._choices(chosen)
-        absolute = max(self._gap, SAME) * (0.0 if best.x is None else abs(self._cost_of(best.x)))
-        found = solve_with_choices(self._program, self._scale, choices, best.x, _MOST * self._remaining_s(), absolute)
+        worth = abs(best.bound if best.x is None else self._cost_of(best.x))
+        found = solve_with_choices(
+            self._program, self._scale, choices, best.x, _MOST * self._remaining_s(), self._closed(worth)
+        )
         none = [np.zeros_like(mask) for mask in chosen]
         if found.end is End.INFEASIBLE:
             return found, none
@@ -65,7 +68,9 @@ class Search:
         sides = np.split(found.is_right > 0.5, np.cumsum([len(choice.steps) for choice in choices])[:-1])
         held = [choice.bounds_of(side) for choice, side in zip(choices, sides, strict=True)]
         polished, touched = self._repaired(found.x, held)
-        if polished.x is not None and polished.cost < best.cost:
+        if polished.x is None and not _any(self._ignored(found.x)):  # its sides can be kept within a tolerance only
+            polished = found
+        if polished.cost < best.cost:
             best = polished
         return replace(best, bound=min(bound, best.cost), end=found.end), touched
 
@@ -112,7 +117,11 @@ class Search:
     def _is_close(self, best: Answer) -> bool:
         if best.x is None:
             return False
-        return best.cost - best.bound <= max(self._gap, SAME) * abs(self._cost_of(best.x))
+        return best.cost - best.bound <= self._closed(abs(self._cost_of(best.x)))
+
+    def _closed(self, worth: float) -> float:
+        """The difference to the bound [currency] at which a cost is good enough."""
+        return max(self._gap, SAME) * worth + NOTHING
 
 
 def _any(masks: Masks) -> bool:

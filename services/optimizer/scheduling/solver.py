@@ -20,11 +20,11 @@ from services.optimizer.scheduling.infeasibility import culprit
 from services.optimizer.scheduling.problem import FloatArray, ScheduleProblem
 from services.optimizer.scheduling.program import Program, assemble
 from services.optimizer.scheduling.reduction import reduce_problem
-from services.optimizer.scheduling.search import Search
+from services.optimizer.scheduling.search import NOTHING, Search
 
 _CULPRIT_S = 20.0  # most seconds spent on finding out why there is no schedule
-_ZERO = 1e-9  # currency: smaller objectives count as this much in a gap
-_PROVEN = 1e-9  # a gap up to this is none
+_PROVEN = 1e-9  # of all costs: a difference to the bound up to this is none
+_ENDED = 1e-7  # the same where the solver says that there is nothing better
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ def solve(problem: ScheduleProblem, *, time_limit_s: float = 60.0, mip_gap: floa
     power_mw, level_mwh = _schedule(problem, program, found.x)
     costs = costs_of(problem, power_mw, level_mwh)
     objective = float(costs.sum())
-    gap = max(found.cost - found.bound, 0.0) / max(abs(objective), _ZERO)
-    gap = 0.0 if gap <= _PROVEN else gap
+    # A solver that has ended by itself has closed the gap up to its tolerances, which dear breaches magnify.
+    least = (_ENDED if found.end is End.OPTIMAL else _PROVEN) * float(np.abs(costs).sum()) + NOTHING
+    rest = found.cost - found.bound
+    gap = 0.0 if rest <= least else rest / max(abs(objective), NOTHING)
     return Solution(power_mw, level_mwh, costs, objective, gap, gap <= mip_gap)
 
 
