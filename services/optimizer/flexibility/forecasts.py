@@ -59,7 +59,7 @@ class Forecasts:
         wanted = _wanted(job, request, site)
         read = await self._reader.read(job.account_id, wanted, accepted_before=job.created_at)
         given = _input(job, request, site, read)
-        made = await self._pool.run(entry.make_forecast, given, deadline_s=self._limits.job_s)
+        made = await self._pool.run(entry.make_forecast, given, deadline_s=self._limits.child_s)
         return _done(job, site.sensor, made, read, started_at)
 
     def failed(self, job: Job, end: JobEnd) -> Done:

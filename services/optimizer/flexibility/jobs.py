@@ -70,6 +70,14 @@ class Limits:
     solver_s: float = 60.0
     mip_gap: float = 0.0
 
+    @property
+    def child_s(self) -> float:
+        """How long a job waits for a child and for its work: a little less, so that it is known which of the two took so long.
+
+        One that found no child in time is handed on, and has not failed.
+        """
+        return 0.98 * self.job_s
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

@@ -83,7 +83,7 @@ class Schedules:
             BusbarError: there is none, and why.
         """
         started_at = self._clock.now()
-        deadline = time.monotonic() + self._limits.job_s
+        deadline = time.monotonic() + self._limits.child_s
         site = await self._site(job)
         given = _input(job, site)
         prepared = await self._pool.run(entry.prepare_schedule, given, deadline_s=_left(deadline))
@@ -244,6 +244,7 @@ def _all_together(ended: list[JobEnd]) -> JobEnd:
             # What the whole site pays, the last step knows; the rest is of a step's own device.
             costs[name if position == len(infos) - 1 else f"step {position}: {name}"] = cost
     warnings = [warning for result in results for warning in result.get("warnings", ())]
+    gaps = [result["gap"] for result in results if result.get("gap") is not None]
     return JobEnd(
         FINISHED,
         min(end.started_at for end in ended),
@@ -251,7 +252,7 @@ def _all_together(ended: list[JobEnd]) -> JobEnd:
             "num-beliefs": sum(result.get("num-beliefs", 0) for result in results),
             "resolved": [item for result in results for item in result.get("resolved", ())],
             "unresolved": [item for result in results for item in result.get("unresolved", ())],
-            "gap": max(result.get("gap", 0.0) for result in results),
+            "gap": max(gaps) if len(gaps) == len(results) else None,
             "warnings": warnings,
         },
         info={**infos[-1], "commitment_costs": costs, "warnings": warnings},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from array import array
 from collections.abc import Iterable
@@ -117,18 +118,20 @@ def _scheduler_of(collected: Collected) -> str:
 
 
 def _found(planned: Planned, scheduler: str) -> FoundSchedule:
+    # Where time ran out before any bound was known there is no gap to tell.
+    gap = planned.gap if math.isfinite(planned.gap) else None
     info = {
         "scheduler": scheduler,
         "commitment_costs": dict(planned.commitment_costs),
         "currency": planned.currency,
-        "gap": planned.gap,
+        "gap": gap,
         "warnings": list(planned.warnings),
     }
     result = {
         "num-beliefs": planned.num_beliefs,
         "resolved": list(planned.resolved),
         "unresolved": list(planned.unresolved),
-        "gap": planned.gap,
+        "gap": gap,
         "warnings": list(planned.warnings),
     }
     return FoundSchedule(tuple(_outputs(planned.outputs)), scheduler, result, info)
