@@ -18,7 +18,7 @@ from services.optimizer.scheduling.building.device_breaches import (
 from services.optimizer.scheduling.building.devices import FlexibleDevice, fixed_device, flexible_device
 from services.optimizer.scheduling.building.filled_terms import FilledTerms, filled_terms
 from services.optimizer.scheduling.building.ground import Ground, timezone_of
-from services.optimizer.scheduling.building.groups import add_group, named_group
+from services.optimizer.scheduling.building.groups import add_group
 from services.optimizer.scheduling.building.numbering import Numbering, numbering_of
 from services.optimizer.scheduling.building.parts import Parts
 from services.optimizer.scheduling.building.preferences import preference_for_full, price_spread, tiny_prices
@@ -161,7 +161,7 @@ def _add_contracts(parts: Parts, setting: _Setting) -> None:
     internal = set(parts.names)
     for terms in setting.terms:
         for contract in terms.commitments:
-            group = named_group(contract.group, setting.collected) if contract.group is not None else None
+            group = setting.collected.groups.get(contract.group) if contract.group is not None else None
             commitment = contract_commitment(
                 contract, terms.commodity, group, setting.numbering, setting.ground, setting.clock
             )

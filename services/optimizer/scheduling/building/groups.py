@@ -12,7 +12,6 @@ from services.optimizer.scheduling.building.ground import Ground, timezone_of
 from services.optimizer.scheduling.building.parts import Parts, SoftLimit, soften
 from services.optimizer.scheduling.problem import Flow, Limit
 from shared.flexibility.collection import Collected, CollectedEntry
-from shared.flexibility.flex_model import GroupReference
 from shared.flexibility.roles import Role
 
 
@@ -24,14 +23,6 @@ def groups_of(collected: Collected, numbers: Mapping[int, int]) -> dict[int, tup
     """
     groups = {index: one for index, one in enumerate(collected.entries) if one.role is Role.GROUP}
     return {index: tuple(sorted(_members(index, collected, groups, numbers))) for index in groups}
-
-
-def named_group(reference: GroupReference, collected: Collected) -> int | None:
-    """The position of the entry that a reference to a group means."""
-    for index, one in enumerate(collected.entries):
-        if one.role is Role.GROUP and _is_meant(reference, one):
-            return index
-    return None
 
 
 def add_group(parts: Parts, group: CollectedEntry, devices: tuple[int, ...], ground: Ground) -> None:
@@ -56,12 +47,6 @@ def add_group(parts: Parts, group: CollectedEntry, devices: tuple[int, ...], gro
             )
 
 
-def _is_meant(reference: GroupReference, group: CollectedEntry) -> bool:
-    if reference.sensor_id is not None:
-        return reference.sensor_id in (group.entry.sensor_id, group.entry.power_sensor_id)
-    return group.asset_id == reference.asset_id
-
-
 def _members(
     group: int,
     collected: Collected,
@@ -70,7 +55,7 @@ def _members(
 ) -> set[int]:
     members: set[int] = set()
     for index, one in enumerate(collected.entries):
-        if one.entry.group is None or not _is_meant(one.entry.group, groups[group]):
+        if one.entry.group is None or collected.groups.get(one.entry.group) != group:
             continue
         if index in groups:
             members |= _members(index, collected, groups, numbers)

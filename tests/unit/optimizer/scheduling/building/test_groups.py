@@ -63,3 +63,24 @@ def test_a_group_may_be_an_asset_with_outputs() -> None:
     ]
     planned = site.plan(entries, {"consumption-price": "10 EUR/MWh"})
     assert list(site.output(planned, "use").stored_values) == pytest.approx([20] * 4, abs=1e-3)
+
+
+def test_two_groups_on_one_asset_are_told_apart() -> None:
+    site = site_of("one", "two")
+    asset_id = site.asset("connection", "building")
+    site.sensor("meter", "kW", 3600, asset_id=asset_id, consumption_is_positive=True)
+    entries = [
+        charger("one", "meter", 40),
+        charger("two", "meter", 40) | {"group": {"asset": asset_id}},
+        {"sensor": "$meter", "power-capacity": "10 kW"},
+        {"asset": asset_id, "power-capacity": "15 kW"},
+    ]
+    prices = [
+        {"value": f"{price} EUR/MWh", "start": hour(number), "duration": "PT1H"}
+        for number, price in enumerate((10, 20, 30, 40))
+    ]
+    planned = site.plan(entries, {"consumption-price": prices})
+    one, two = (list(site.output(planned, name).values) for name in ("one", "two"))
+    # 40 kWh as early as possible: through 10 kW by the meter, through 15 kW by the asset.
+    assert one == pytest.approx([10, 10, 10, 10], abs=1e-3)
+    assert two == pytest.approx([15, 15, 10, 0], abs=1e-3)
