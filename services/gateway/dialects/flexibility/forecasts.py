@@ -11,6 +11,7 @@ from services.gateway.auth.identity import Identity
 from services.gateway.dialects.flexibility import job_store, trigger_store
 from services.gateway.dialects.flexibility.access import no_sensor_text
 from services.gateway.dialects.flexibility.data_store import Target
+from services.gateway.dialects.flexibility.errors import NotPermitted
 from services.gateway.dialects.flexibility.forecast_request_schemas import TriggerForecast
 from services.gateway.dialects.flexibility.forecast_window import request_of
 from services.gateway.dialects.flexibility.ingestion import job_url, new_job_id
@@ -31,7 +32,7 @@ from services.gateway.dialects.flexibility.jobs import (
     settled_job,
     status_of,
 )
-from services.gateway.dialects.flexibility.permissions import caller_of
+from services.gateway.dialects.flexibility.permissions import caller_of, may_work_on
 from services.gateway.dialects.flexibility.posted_values import DATA
 from services.gateway.dialects.flexibility.reading import Given, by_present_name, number_in_path
 from services.gateway.dialects.flexibility.reference_access import check_references
@@ -52,13 +53,16 @@ async def trigger_forecast(app: Flexibility, call: Call[None, Given]) -> Reply:
     """A forecast of the sensor in the path."""
     sensor_id = number_in_path(call, _no_sensor)
     now = app.clock.now()
-    given = read_as(TriggerForecast, by_present_name(call.body), DATA)
+    async with reading_sensor(app.database, call.identity, sensor_id, unknown=_no_sensor) as readable:
+        if not may_work_on(caller_of(call.identity), readable.sensor.owner):
+            raise NotPermitted
+        given = read_as(TriggerForecast, by_present_name(call.body), DATA)
+        request = request_of(given, readable.sensor, now)
     await _check_regressors(app, call.identity, given)
     async with (
         app.trigger_limits.counting(call.identity, f"sensor:{sensor_id}"),
         writing_sensor(app.database, call.identity, sensor_id, unknown=_no_sensor) as at,
     ):
-        request = request_of(given, at.sensor, now)
         account_id = call.identity.account_id if at.sensor.owner is None else at.sensor.owner.account_id
         made = _jobs_for(request, account_id, call.identity)
         for job in made:

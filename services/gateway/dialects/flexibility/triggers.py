@@ -179,7 +179,11 @@ async def _job_for(app: Flexibility, identity: Identity, asked: _Asked) -> JobId
 def _cache_key(asked: _Asked) -> str:
     """The same for triggers that ask for the same, of the same stored configuration. Without ``prior`` the present is no part of it."""
     given = asked.given
-    stored = [[asset.asset_id, asset.flex_model, asset.flex_context] for asset in asked.assets.values()]
+    stored = [
+        [asset.asset_id, asset.flex_model, asset.flex_context]
+        for asset in asked.assets.values()
+        if asset.flex_model or asset.flex_context
+    ]
     told = {
         "asset": asked.asset_id,
         "sensor": asked.sensor_id,
