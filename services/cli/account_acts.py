@@ -10,8 +10,9 @@ import getpass
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
-from services.cli.acts import Act, Result, command_line_actor, in_one_unit
+from services.cli.acts import Act, Result, command_line_actor, in_one_unit, on_one
 from services.cli.named import reach_of, require_account, require_user
 from services.cli.usage import WrongUsage
 from shared.db.engine import PostgresDatabase
@@ -46,25 +47,13 @@ def list_accounts() -> Act:
 
 def set_account_active(name: str, *, is_active: bool) -> Act:
     """Let an account's people in, or not."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        account = await require_account(work, name)
-        return documents.account_document(
-            await administration.set_account_active(work, actor, account, is_active=is_active)
-        )
-
-    return in_one_unit(step)
+    change = partial(administration.set_account_active, is_active=is_active)
+    return on_one(require_account, name, change, documents.account_document)
 
 
 def delete_account(name: str) -> Act:
     """Delete an account with everything."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        account = await require_account(work, name)
-        await administration.delete_account(work, actor, account)
-        return documents.account_document(account)
-
-    return in_one_unit(step)
+    return on_one(require_account, name, administration.delete_account, documents.account_document)
 
 
 # ------------------------------------------------------------------ users
@@ -126,23 +115,13 @@ def change_password(email: str, *, password_stdin: bool) -> Act:
 
 def set_user_active(email: str, *, is_active: bool) -> Act:
     """Let a user in, or not."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        user = await require_user(work, email)
-        return documents.user_document(await administration.set_user_active(work, actor, user, is_active=is_active))
-
-    return in_one_unit(step)
+    change = partial(administration.set_user_active, is_active=is_active)
+    return on_one(require_user, email, change, documents.user_document)
 
 
 def delete_user(email: str) -> Act:
     """Delete a user."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        user = await require_user(work, email)
-        await administration.delete_user(work, actor, user)
-        return documents.user_document(user)
-
-    return in_one_unit(step)
+    return on_one(require_user, email, administration.delete_user, documents.user_document)
 
 
 # ------------------------------------------------------------------ audit

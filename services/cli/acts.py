@@ -21,6 +21,7 @@ from shared.identity.principals import Actor
 from shared.settings import Settings
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 Result = BaseModel | Sequence[BaseModel]
 # What a command does to the database; called once.
@@ -54,6 +55,21 @@ def in_one_unit(step: Step) -> Act:
             return await step(work, command_line_actor())
 
     return act
+
+
+def on_one(
+    find: Callable[[UnitOfWork, str], Awaitable[T]],
+    name: str,
+    do: Callable[[UnitOfWork, Actor, T], Awaitable[T | None]],
+    document: Callable[[T], BaseModel],
+) -> Act:
+    """The act that finds something by its name, does something to it, and tells what became of it, or what it was."""
+
+    async def step(work: UnitOfWork, actor: Actor) -> Result:
+        found = await find(work, name)
+        return document(await do(work, actor, found) or found)
+
+    return in_one_unit(step)
 
 
 def command_line_actor() -> Actor:

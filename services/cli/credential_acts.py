@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from services.cli.acts import Act, Result, in_one_unit
+from services.cli.acts import Act, Result, in_one_unit, on_one
 from services.cli.named import reach_of, require_account, require_client, require_key, require_user
 from services.cli.usage import WrongUsage
 from shared.db.unit_of_work import UnitOfWork
@@ -57,13 +58,7 @@ def set_key_active(key_id: str, *, is_active: bool) -> Act:
 
 def delete_key(key_id: str) -> Act:
     """Delete a key."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        key = await require_key(work, key_id)
-        await credential_administration.delete_key(work, actor, key)
-        return documents.key_document(key)
-
-    return in_one_unit(step)
+    return on_one(require_key, key_id, credential_administration.delete_key, documents.key_document)
 
 
 # ------------------------------------------------------------------ OAuth2 clients
@@ -102,25 +97,13 @@ def list_clients(account_name: str | None) -> Act:
 
 def set_client_active(client_id: str, *, is_active: bool) -> Act:
     """Let a client in, or not."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        client = await require_client(work, client_id)
-        return documents.client_document(
-            await credential_administration.set_client_active(work, actor, client, is_active=is_active)
-        )
-
-    return in_one_unit(step)
+    change = partial(credential_administration.set_client_active, is_active=is_active)
+    return on_one(require_client, client_id, change, documents.client_document)
 
 
 def delete_client(client_id: str) -> Act:
     """Delete a client."""
-
-    async def step(work: UnitOfWork, actor: Actor) -> Result:
-        client = await require_client(work, client_id)
-        await credential_administration.delete_client(work, actor, client)
-        return documents.client_document(client)
-
-    return in_one_unit(step)
+    return on_one(require_client, client_id, credential_administration.delete_client, documents.client_document)
 
 
 def add_secret(client_id: str, expires_in: timedelta | None) -> Act:

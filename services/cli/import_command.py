@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.options import AsJson
+from services.cli.usage import needs_optimizer
 
 if TYPE_CHECKING:
     from services.cli.import_case import Case
 
+COMMAND = "busbar import"
 import_ = typer.Typer(
     help="Make the documents of the reconfiguration API from other programs' networks: NAME.network.json, "
     "NAME.demands.json (one hour) and NAME.start.json (today's switches).",
@@ -36,8 +38,9 @@ def import_matpower(
     as_json: AsJson = False,
 ) -> None:
     """A MATPOWER case. Every branch of one voltage level becomes a switch; those with status 0 are open."""
-    from services.cli.import_files import content_of, write_documents
-    from services.cli.import_matpower import read_matpower
+    with needs_optimizer(COMMAND):
+        from services.cli.import_files import content_of, write_documents
+        from services.cli.import_matpower import read_matpower
 
     def read() -> Case:
         return read_matpower(content_of(file).decode("utf-8", errors="replace"), file.stem)
@@ -53,8 +56,9 @@ def import_pandapower(
     as_json: AsJson = False,
 ) -> None:
     """A pandapower network. Lines with a switch become switches; where there are none, all lines do."""
-    from services.cli.import_files import content_of, write_documents
-    from services.cli.import_pandapower import read_pandapower
+    with needs_optimizer(COMMAND):
+        from services.cli.import_files import content_of, write_documents
+        from services.cli.import_pandapower import read_pandapower
 
     def read() -> Case:
         return read_pandapower(content_of(file), file.stem, with_generation=not without_generation)
@@ -70,8 +74,9 @@ def import_simbench(
     as_json: AsJson = False,
 ) -> None:
     """A SimBench grid at its nominal loads. Lines with a switch at an end become switches."""
-    from services.cli.import_files import write_documents
-    from services.cli.import_simbench import read_simbench
+    with needs_optimizer(COMMAND):
+        from services.cli.import_files import write_documents
+        from services.cli.import_simbench import read_simbench
 
     tables = folder if folder.is_dir() else folder.parent
 
@@ -108,8 +113,9 @@ def import_csv(
     as_json: AsJson = False,
 ) -> None:
     """A network of one voltage level as tables with headings."""
-    from services.cli.import_csv import Supply, read_csv
-    from services.cli.import_files import write_documents
+    with needs_optimizer(COMMAND):
+        from services.cli.import_csv import Supply, read_csv
+        from services.cli.import_files import write_documents
 
     def read() -> Case:
         return read_csv(file, buses, Supply(kv, tuple(source), source_pu))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from services.cli.options import AsJson, read_settings
-from services.cli.usage import WrongUsage
+from services.cli.usage import needs_optimizer
 
 DEFAULT_MINUTES = 10.0
 
@@ -67,11 +67,9 @@ def optimise(
     as_json: AsJson = False,
 ) -> None:
     """Find which switches to open for the least loss, with proof where that is possible. Ctrl-C ends it with the best so far."""
-    try:
+    with needs_optimizer("busbar optimise"):
         from services.cli.optimise import Limits, run_optimise
         from services.cli.optimise_inputs import Files
-    except ModuleNotFoundError as err:  # as in the gateway's image
-        raise WrongUsage(f"busbar optimise needs the packages of the optimizer; {err.name} is not installed") from err
     limits = Limits(minutes=minutes, gap=gap, seed=seed, threads=threads)
     files = Files(network=network, demands=demands, start=start, weights=weights)
     run_optimise(files, limits, read_settings().settings.enumeration_limit, out, as_json=as_json)

@@ -140,7 +140,7 @@ async def save_session(
             **solution_columns(session.best),
         }
         await connection.execute(insert(solutions).values(**row))
-        await _write_document(connection, account_id, session_key, BEST, session.best.document)
+        await write_solution_document(connection, account_id, session_key, BEST, session.best.document)
     return True
 
 
@@ -204,7 +204,7 @@ async def save_solution(
         **solution_columns(solution),
     }
     if (await connection.execute(insert(solutions).values(**row).on_conflict_do_nothing())).rowcount:
-        await _write_document(connection, account_id, session_key, stored_id(solution_key), solution.document)
+        await write_solution_document(connection, account_id, session_key, stored_id(solution_key), solution.document)
     return True
 
 
@@ -217,6 +217,14 @@ def solution_columns(solution: EvaluatedSolution) -> dict[str, object]:
         "objective_values": list(solution.objective_values),
         "verdict": solution.verdict,
     }
+
+
+async def write_solution_document(
+    connection: AsyncConnection, account_id: AccountId, session_key: SessionKey, solution_id: str, document: bytes
+) -> None:
+    """Keep the document of a solution, instead of the one before."""
+    keys = {"session_key": session_key, "solution_id": solution_id}
+    await write_chunks(connection, tables.solution_chunks, keys, account_id, document)
 
 
 # ------------------------------------------------------------------ below
@@ -236,13 +244,6 @@ async def _hold_session(connection: AsyncConnection, account_id: AccountId, sess
     )
     locked = await connection.execute(wanted.with_for_update(read=True, key_share=True))
     return locked.one_or_none() is not None
-
-
-async def _write_document(
-    connection: AsyncConnection, account_id: AccountId, session_key: SessionKey, solution_id: str, document: bytes
-) -> None:
-    keys = {"session_key": session_key, "solution_id": solution_id}
-    await write_chunks(connection, tables.solution_chunks, keys, account_id, document)
 
 
 async def _upload(

@@ -10,9 +10,8 @@ from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.optimizer.question_store import solution_columns
+from services.optimizer.question_store import solution_columns, write_solution_document
 from services.optimizer.tasks.values import EvaluatedSolution, Rank, Weights
-from shared.db.chunks import write_chunks
 from shared.db.models import reconfiguration as tables
 from shared.db.models.infrastructure import leases
 from shared.db.models.reconfiguration import BEST, RUN_LEASE, is_to_stop
@@ -83,8 +82,7 @@ async def replace_best(
         .values(**solution_columns(solution), revision=solutions.c.revision + 1, updated_at=func.now())
     )
     await connection.execute(change)
-    keys = {"session_key": session_key, "solution_id": BEST}
-    await write_chunks(connection, tables.solution_chunks, keys, account_id, solution.document)
+    await write_solution_document(connection, account_id, session_key, BEST, solution.document)
     return True
 
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.stack import ROOT, clean_environment
+
 
 def busbar(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BUSBAR_")}
@@ -89,3 +91,22 @@ def test_the_command_line_imports_nothing_heavy_to_print_its_help() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_needs_the_optimizer_says_so_where_it_is_not_installed(tmp_path: Path) -> None:
+    """As in the gateway's image."""
+    program = tmp_path / "without.py"
+    program.write_text("import sys\nsys.modules['numpy'] = None\nfrom services.cli.main import main\nmain()\n")
+    for command in (["import", "matpower", "case.m"], ["optimise", "n.json", "d.json"]):
+        done = subprocess.run(
+            [sys.executable, str(program), *command],
+            check=False,
+            env=clean_environment() | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert (
+            done.stderr == f"busbar: busbar {command[0]} needs the packages of the optimizer; numpy is not installed\n"
+        )
