@@ -5,15 +5,16 @@ A box that is only likely would make the bound a guess. All quantities are per u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
 
+from services.optimizer.reconfiguration.bounds.arcs import Arcs
+from services.optimizer.reconfiguration.bounds.blocks import Blocks, find_blocks
 from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
 from services.optimizer.reconfiguration.network import FloatArray
 from services.optimizer.reconfiguration.problem import ReducedNetwork
+from services.optimizer.reconfiguration.topology import merge_providers
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PerUnit:
 
 @dataclass(frozen=True)
 class Caps:
-    """Least and largest values by arc (A,), and the highest squared voltage by bus (n,)."""
+    """Least and largest values by arc (A,) where it is used, and the highest squared voltage by bus (n,)."""
 
     p_low: FloatArray
     p_high: FloatArray
@@ -51,22 +52,23 @@ class Caps:
     v2: FloatArray
 
 
-def find_caps(network: ReducedNetwork, per_unit: PerUnit, loss_cap: float) -> Caps:
+def find_caps(network: ReducedNetwork, arcs: Arcs, per_unit: PerUnit, loss_cap: float) -> Caps:
     """Caps on solutions whose loss is at most ``loss_cap``, which may be infinite.
 
     Raises:
         NoRelaxation: with generation, without a loss to rely on, or with reactance where there is no resistance.
     """
+    blocks = find_blocks(merge_providers(network))
     caps = (
-        _without_generation(per_unit, loss_cap)
+        _without_generation(per_unit, blocks, arcs, loss_cap)
         if per_unit.is_drawing
-        else _with_generation(network, per_unit, loss_cap)
+        else _with_generation(network, per_unit, blocks, arcs, loss_cap)
     )
     limits = (network.v_max_v / per_unit.v_base_v) ** 2
-    return Caps(caps.p_low, caps.p_high, caps.q_low, caps.q_high, caps.current2, np.minimum(caps.v2, limits))
+    return replace(caps, v2=np.minimum(caps.v2, limits))
 
 
-def _without_generation(per_unit: PerUnit, loss_cap: float) -> Caps:
+def _without_generation(per_unit: PerUnit, blocks: Blocks, arcs: Arcs, loss_cap: float) -> Caps:
     """Voltages fall from 1 at the most, and so 2 (r P + x Q) + |z|² l <= 1 on every arc. And r l is part of the loss.
 
     A line's flow is the demand behind it and what is lost there.
@@ -79,16 +81,19 @@ def _without_generation(per_unit: PerUnit, loss_cap: float) -> Caps:
         p_by_drop = np.where(r > 0.0, 0.5 / r, np.inf)
         q_by_drop = np.where(x > 0.0, 0.5 / x, np.inf)
     # Lines count twice here, once for each direction.
-    p_most = float(per_unit.p.sum()) + min(loss_cap, float((r * current2).sum()))
-    q_most = float(per_unit.q.sum() + (x * current2).sum())
+    p_most = _behind(blocks, arcs, per_unit.p) + min(loss_cap, float((r * current2).sum()))
+    q_most = _behind(blocks, arcs, per_unit.q) + float((x * current2).sum())
     zero = np.zeros(r.size)
     return Caps(
         zero, np.minimum(p_most, p_by_drop), zero, np.minimum(q_most, q_by_drop), current2, np.ones(per_unit.p.size)
     )
 
 
-def _with_generation(network: ReducedNetwork, per_unit: PerUnit, loss_cap: float) -> Caps:
-    """What flows is at most all demand and loss, or all generation; r l is part of the loss; for voltages see below."""
+def _with_generation(network: ReducedNetwork, per_unit: PerUnit, blocks: Blocks, arcs: Arcs, loss_cap: float) -> Caps:
+    """What flows is at most all demand behind the line and what is lost, or all generation there but what the fed bus draws.
+
+    r l is part of the loss; for voltages see below.
+    """
     r, x = per_unit.r, per_unit.x
     if not np.isfinite(loss_cap):
         raise NoRelaxation("with generation no flow is bounded before a feasible solution is known")
@@ -96,29 +101,51 @@ def _with_generation(network: ReducedNetwork, per_unit: PerUnit, loss_cap: float
         raise NoRelaxation("with generation the loss does not bound the current of a line without resistance")
     has_resistance = r > 0.0
     current2 = np.divide(loss_cap, r, out=np.zeros(r.size), where=has_resistance)
-    lost_q = loss_cap * float(np.divide(np.abs(x), r, out=np.zeros(r.size), where=has_resistance).max(initial=0.0))
-    one = np.ones(r.size)
+    x_per_r = np.divide(x, r, out=np.zeros(r.size), where=has_resistance)
+    lost_q, made_q = loss_cap * max(x_per_r.max(initial=0.0), 0.0), loss_cap * max(-x_per_r.min(initial=0.0), 0.0)
+    p, q = per_unit.p, per_unit.q
+    demand_p, demand_q = np.maximum(p, 0.0), np.maximum(q, 0.0)
+    generated_p, generated_q = demand_p - p, demand_q - q
+    p_back, q_back = _behind(blocks, arcs, generated_p), _behind(blocks, arcs, generated_q) + made_q
+    p_most, q_most = _behind(blocks, arcs, demand_p) + loss_cap, _behind(blocks, arcs, demand_q) + lost_q
     return Caps(
-        p_low=one * float(np.minimum(per_unit.p, 0.0).sum()),
-        p_high=one * (float(np.maximum(per_unit.p, 0.0).sum()) + loss_cap),
-        q_low=one * (float(np.minimum(per_unit.q, 0.0).sum()) - lost_q),
-        q_high=one * (float(np.maximum(per_unit.q, 0.0).sum()) + lost_q),
+        p_low=demand_p[arcs.fed] - p_back,
+        p_high=p_most - generated_p[arcs.fed],
+        q_low=demand_q[arcs.fed] - q_back,
+        q_high=q_most - generated_q[arcs.fed],
         current2=current2,
-        v2=np.full(per_unit.p.size, (1.0 + _largest_rise(network, per_unit, loss_cap)) ** 2),
+        v2=_highest_voltages(network, per_unit, blocks, loss_cap, lost_q, made_q),
     )
 
 
-def _largest_rise(network: ReducedNetwork, per_unit: PerUnit, loss_cap: float) -> float:
-    """What no voltage is above that of its provider.
+def _behind(blocks: Blocks, arcs: Arcs, amount: FloatArray) -> FloatArray:
+    """(A,) what lies behind an arc at the most, of amounts by bus (n,): all that is supplied through its block."""
+    beyond: FloatArray = blocks.beyond(np.concatenate([[0.0], amount]))[blocks.of_line[arcs.line]]
+    return beyond
 
-    Along a path that is at most the sum of |z| |I|, by Cauchy and Schwarz at most the root of the loss times the sum of |z|²/r;
-    and no path weighs more than the heaviest spanning tree.
+
+def _highest_voltages(
+    network: ReducedNetwork, per_unit: PerUnit, blocks: Blocks, loss_cap: float, lost_q: float, made_q: float
+) -> FloatArray:
+    """(n,) squared voltages that no solution exceeds: the lower of two caps.
+
+    The squared voltage rises along a line by 2 (r P + x Q) at the most, with what flows back there. And the voltage rises along a
+    path by no more than the sum of |z| |I|, by Cauchy and Schwarz at most the root of the loss times the sum of |z|²/r. Within a
+    block no path weighs more than the heaviest spanning tree.
     """
     z_base_ohm = per_unit.v_base_v**2 / per_unit.s_base_va
-    z2 = network.r_ohm**2 + network.x_ohm**2
-    weight = np.divide(z2, network.r_ohm, out=np.zeros(z2.size), where=network.r_ohm > 0.0) / z_base_ohm
-    vertex = np.where(network.is_provider, 0, np.arange(1, network.bus_count + 1))
-    ends = vertex[network.source], vertex[network.target]
-    # The lightest tree with negative weights. A sparse matrix adds up parallel lines, which is on the safe side.
-    weights = coo_array((-weight, (np.minimum(*ends), np.maximum(*ends))), shape=(network.bus_count + 1,) * 2)
-    return float(np.sqrt(loss_cap * -minimum_spanning_tree(weights.tocsr()).sum()))
+    r, x = network.r_ohm / z_base_ohm, network.x_ohm / z_base_ohm
+    p_back, q_back, q_most = (
+        blocks.beyond(np.concatenate([[0.0], amount]))
+        for amount in (np.maximum(-per_unit.p, 0.0), np.maximum(-per_unit.q, 0.0), np.maximum(per_unit.q, 0.0))
+    )
+    by_flow = 2.0 * (
+        p_back * blocks.heaviest_trees(r)
+        + (q_back + made_q) * blocks.heaviest_trees(np.maximum(x, 0.0))
+        + (q_most + lost_q) * blocks.heaviest_trees(np.maximum(-x, 0.0))
+    )
+    by_loss = blocks.heaviest_trees(np.divide(r**2 + x**2, r, out=np.zeros(r.size), where=r > 0.0))
+    highest: FloatArray = np.minimum(
+        1.0 + blocks.along(by_flow), (1.0 + np.sqrt(loss_cap * blocks.along(by_loss))) ** 2
+    )
+    return highest[1:]

@@ -12,6 +12,7 @@ import numpy as np
 from services.optimizer.reconfiguration.appraisal import Appraiser
 from services.optimizer.reconfiguration.bounds.arcs import used_arcs
 from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
+from services.optimizer.reconfiguration.bounds.region_search import RegionSearch
 from services.optimizer.reconfiguration.bounds.relaxation import Relaxation, relax
 from services.optimizer.reconfiguration.bounds.tree_search import TreeSearch
 from services.optimizer.reconfiguration.expansion import solve_reduced
@@ -24,6 +25,8 @@ from services.optimizer.reconfiguration.topology import grow_trees
 LIKELY_SHARES = (1e-4, 1e-2)
 # Arcs of all periods together up to which there is a bound; each takes some 10 kB, planes and the solver's work included.
 MOST_ARCS = 100_000
+# Arcs of a period up to which one branch and bound is for the whole of it.
+MOST_ARCS_OF_ONE_SEARCH = 1_500
 RESOLUTION = 1e-9  # to which the power flow knows an objective, and more than sums lose to rounding
 
 
@@ -89,19 +92,20 @@ class LowerBound:
         self._found = solution.copy()
         self._found[period] = candidate
 
-    def _begin(self, period: int) -> TreeSearch:
-        worth = self._worths[period]
+    def _begin(self, period: int) -> TreeSearch | RegionSearch:
+        worth, network = self._worths[period], self._problem.network
         is_feasible = bool(np.isfinite(worth))
         relaxation = relax(self._problem, period, worth if is_feasible else None)
-        search = TreeSearch(
-            relaxation,
-            lambda is_open: self._worth(period, is_open),
-            self._problem.network.source.size,
-            self._should_stop,
-        )
+        search: TreeSearch | RegionSearch
+        if relaxation.arcs.count > MOST_ARCS_OF_ONE_SEARCH:
+            search = RegionSearch(network, relaxation, self._should_stop)
+        else:
+            search = TreeSearch(
+                relaxation, lambda is_open: self._worth(period, is_open), network.source.size, self._should_stop
+            )
+            self._touch(search, relaxation, period)
         if is_feasible:
             search.know(worth)
-        self._touch(search, relaxation, period)
         return search
 
     def _worth(self, period: int, is_open: BoolArray) -> float:

@@ -1,8 +1,7 @@
 """The linear program of a relaxation with its tangent planes, solved by HiGHS a bounded number of pivots at a time.
 
 Nothing that the solver says about its result is taken on trust: from the prices of the rows, whatever they are, ``bound`` computes
-what the objective is at least (A. Neumaier, O. Shcherbina, "Safe bounds in linear and mixed-integer linear programming", Math.
-Programming 99, 2004).
+what the objective is at least.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from services.optimizer.reconfiguration.bounds.prices import Planes, Positions, plane_terms, weigh
 from services.optimizer.reconfiguration.bounds.relaxation import Relaxation
 from services.optimizer.reconfiguration.network import FloatArray
 
-Positions = NDArray[np.int64]
 Flags = NDArray[np.int8]
 # Of its own accuracy, which bounds the digits that a bound can have; the solver's usual 1e-7 would be felt.
 ACCURACY = 1e-9
@@ -32,7 +31,16 @@ class Outcome(Enum):
 
     SOLVED = auto()
     MORE = auto()  # the pivots are used up
-    EMPTY = auto()  # nothing satisfies the rows
+    EMPTY = auto()  # nothing satisfies the rows, as the solver says
+    LOST = auto()  # the solver does not find its way
+
+
+_OUTCOMES = {
+    highspy.HighsModelStatus.kOptimal: Outcome.SOLVED,
+    highspy.HighsModelStatus.kIterationLimit: Outcome.MORE,
+    highspy.HighsModelStatus.kInterrupt: Outcome.MORE,
+    highspy.HighsModelStatus.kInfeasible: Outcome.EMPTY,
+}
 
 
 class Program:
@@ -78,11 +86,14 @@ class Program:
         """Go on for so many pivots."""
         self._solver.setOptionValue("simplex_iteration_limit", pivots)
         self._solver.run()
-        status = self._solver.getModelStatus()
-        if status == highspy.HighsModelStatus.kInfeasible:
-            return Outcome.EMPTY
-        self._values = np.array(self._solver.getSolution().col_value)
-        return Outcome.SOLVED if status == highspy.HighsModelStatus.kOptimal else Outcome.MORE
+        outcome = _OUTCOMES.get(self._solver.getModelStatus(), Outcome.LOST)
+        if outcome is Outcome.LOST:  # where it stood was of no use to it: once more from nothing
+            self._solver.clearSolver()
+            self._solver.run()
+            outcome = _OUTCOMES.get(self._solver.getModelStatus(), Outcome.LOST)
+        if outcome in (Outcome.SOLVED, Outcome.MORE):
+            self._values = np.array(self._solver.getSolution().col_value)
+        return outcome
 
     @property
     def pivots(self) -> int:
@@ -135,19 +146,9 @@ class Program:
         )
 
     def _weigh(self, price: FloatArray, cost: FloatArray) -> tuple[float, FloatArray]:
-        of, base = self._of, self._base_rows
-        # A price of the wrong sign, on a limit that is not there, would be worth nothing: it is left out.
-        rows = price[:base].copy()
-        rows[(rows > 0.0) & np.isneginf(of.row_lower)] = 0.0
-        rows[(rows < 0.0) & np.isposinf(of.row_upper)] = 0.0
-        planes = np.maximum(price[base:], 0.0)
-        limit = np.where(rows > 0.0, of.row_lower, of.row_upper)
-        worth = float(np.where(rows != 0.0, rows * np.where(np.isfinite(limit), limit, 0.0), 0.0).sum())
-        reduced = cost - of.rows.T @ rows
-        for block, value in enumerate(self._plane_terms(self._plane_arc, self._plane_alpha, self._plane_beta)):
-            stretch = reduced[block * self._count : (block + 1) * self._count]
-            stretch -= np.bincount(self._plane_arc, value * planes, minlength=self._count)
-        worth += float(np.minimum(reduced * self._lower, reduced * self._upper).sum())
+        base = self._base_rows
+        planes = Planes(self._plane_arc, self._plane_alpha, self._plane_beta)
+        worth, reduced = weigh(self._of, self._lower, self._upper, cost, price[:base], planes, price[base:])
         return worth, reduced[: self._count]
 
     # ------------------------------------------------------------------ tangent planes
@@ -159,7 +160,7 @@ class Program:
         if not arc.size:
             return
         columns = (arc[:, None] + self._count * np.arange(5)).astype(np.int32)
-        values = np.stack(self._plane_terms(arc, alpha, beta), axis=1)
+        values = np.stack(plane_terms(self._of, Planes(arc, alpha, beta)), axis=1)
         self._solver.addRows(
             arc.size,
             np.zeros(arc.size),
@@ -198,11 +199,6 @@ class Program:
         self._solver.deleteRows(rows.size, rows)
         self._plane_arc = self._plane_arc[~is_idle]
         self._plane_alpha, self._plane_beta = self._plane_alpha[~is_idle], self._plane_beta[~is_idle]
-
-    def _plane_terms(self, arc: Positions, alpha: FloatArray, beta: FloatArray) -> tuple[FloatArray, ...]:
-        """Coefficients of b, P, Q, l and w in planes."""
-        of_demand = alpha * self._of.p_fed[arc] + beta * self._of.q_fed[arc]
-        return -2.0 * of_demand, -2.0 * alpha, -2.0 * beta, np.ones(arc.size), alpha**2 + beta**2
 
 
 def _loaded(relaxation: Relaxation, should_stop: Callable[[], bool]) -> highspy.Highs:

@@ -76,7 +76,7 @@ def relax(problem: ReconfigurationProblem, period: int, objective: float | None)
     price = (
         float(problem.hours[period] * problem.weights[TOTAL_LOSS]) / 1e6 * per_unit.s_base_va
     )  # objective per unit of loss
-    caps = find_caps(network, per_unit, np.inf if objective is None else objective / price)
+    caps = find_caps(network, arcs, per_unit, np.inf if objective is None else objective / price)
     is_only = np.bincount(arcs.fed, minlength=network.bus_count)[arcs.fed] == 1
     zero = np.zeros(arcs.count)
     rows = _rows(network, arcs, per_unit, caps)
@@ -97,8 +97,12 @@ def relax(problem: ReconfigurationProblem, period: int, objective: float | None)
             [np.where(starts_closed, -switch_price, switch_price)[arcs.line], zero, zero, price * per_unit.r, zero]
         )
         / unit,
-        lower=np.concatenate([is_only.astype(np.float64), caps.p_low, caps.q_low, zero, zero]),
-        upper=np.concatenate([zero + 1.0, caps.p_high, caps.q_high, caps.current2, caps.v2[arcs.fed]]),
+        lower=np.concatenate(
+            [is_only.astype(np.float64), np.minimum(caps.p_low, 0.0), np.minimum(caps.q_low, 0.0), zero, zero]
+        ),
+        upper=np.concatenate(
+            [zero + 1.0, np.maximum(caps.p_high, 0.0), np.maximum(caps.q_high, 0.0), caps.current2, caps.v2[arcs.fed]]
+        ),
         rows=rows.matrix(5 * arcs.count),
         row_lower=rows.lower,
         row_upper=rows.upper,

@@ -13,13 +13,17 @@ from dataclasses import dataclass, replace
 import highspy
 import numpy as np
 
-from services.optimizer.reconfiguration.bounds.program import Flags, Outcome, Positions, Program
+from services.optimizer.reconfiguration.bounds.cones import ConePrices, price_cones
+from services.optimizer.reconfiguration.bounds.prices import Positions, weigh
+from services.optimizer.reconfiguration.bounds.program import Flags, Outcome, Program
 from services.optimizer.reconfiguration.bounds.relaxation import Relaxation
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray
 
 # Parts that can hold nothing better than the best known by more than this, relatively, are settled.
 CERTAIN_WITHIN = 1e-6
 _SETTLED_WITHIN = 0.99 * CERTAIN_WITHIN  # leaves room for rounding
+WORK_PER_ARC_OF_CONES = 10_000  # in buses that the search sweeps in the time of the interior-point method
+CONES_WITHIN_S = 60.0
 ROOT_ROUNDS, ROUNDS = 60, 4  # of planes, for the whole and for parts of it
 LEAST_GAIN_AT_ROOT, LEAST_GAIN = 0.002, 0.02  # of a round, as a share of what is missing
 WORTH_A_PLANE = 1e-4  # a cone's miss, as a share of what is missing
@@ -53,21 +57,30 @@ class TreeSearch:
     def __init__(
         self,
         relaxation: Relaxation,
-        worth: Callable[[BoolArray], float],
+        worth: Callable[[BoolArray], float] | None,
         line_count: int,
         should_stop: Callable[[], bool],
+        hope: float | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
-        """``worth``: the objective of this period by itself for a configuration (m,), inf where it is not feasible."""
+        """``worth``: the objective of this period by itself for a configuration (m,), inf where it is not feasible.
+
+        A region, which is no configuration by itself, has none; then its best ends the search. ``hope``: by how much the bound may
+        have to rise, where no solution says so. ``most_bytes``: of open parts.
+        """
         self._of = relaxation
         self._arcs = relaxation.arcs
         self._worth = worth
         self._line_count = line_count
         self._program = Program(relaxation, should_stop)
-        # Of everything, in the program's unit: no objective is below 0.
-        self._floor = -relaxation.constant / relaxation.unit
+        # Of everything, in the program's unit: no objective is below 0, but that of a region may be.
+        self._floor = -np.inf if worth is None else -relaxation.constant / relaxation.unit
+        self._hope = hope
+        self._most_bytes = most_bytes
         self._cutoff = np.inf
         self._gains: dict[int, tuple[float, int]] = {}  # of deciding an arc: sum and number
         self._parts = 1
+        self._has_begun = False
         self.candidate: BoolArray | None = None
 
     @property
@@ -84,12 +97,25 @@ class TreeSearch:
         """Put planes at the flows of a solution, or others that are likely to be needed."""
         self._program.add_planes(arc, alpha, beta)
 
+    def begin_with(self, prices: ConePrices) -> None:
+        """Begin where the cones themselves have led: with their bound, and the planes that it rests on."""
+        of, planes = self._of, prices.planes
+        self._program.add_planes(planes.arc, planes.alpha, planes.beta)
+        bound, _ = weigh(of, of.lower, of.upper, of.cost, prices.rows, planes, prices.plane_prices)
+        self._floor = max(self._floor, min(bound, self._cutoff))
+        self._has_begun = True
+
     def pieces(self) -> Iterator[int]:
         """Work until everything is settled or there are too many parts; yields what each piece has cost, in buses swept."""
+        if not self._has_begun:
+            yield WORK_PER_ARC_OF_CONES * self._arcs.count
+            prices = price_cones(self._of, CONES_WITHIN_S)
+            if prices is not None:
+                self.begin_with(prices)
         count = self._arcs.count
         heap = [_Part(self._floor, 0, self._of.lower[:count].astype(np.int8), np.ones(count, dtype=np.int8))]
         while heap:
-            if 2 * count * len(heap) > MOST_BYTES:
+            if 2 * count * len(heap) > self._most_bytes:
                 return
             part = heapq.heappop(heap)
             self._floor = max(self._floor, min(part.bound, self._cutoff))
@@ -129,10 +155,10 @@ class TreeSearch:
             outcome = Outcome.MORE
             while outcome is Outcome.MORE:
                 outcome = self._program.solve(max(PIVOTS, self._program.size))
-                if outcome is Outcome.EMPTY:
+                if outcome in (Outcome.EMPTY, Outcome.LOST):
                     yield self._work()
                     # Not shown to be empty: what is left of it are smaller parts, each with this one's bound.
-                    return part, self._program.is_proven_empty()
+                    return part, outcome is Outcome.EMPTY and self._program.is_proven_empty()
                 bound, reduced = self._program.bound()
                 part = replace(part, bound=max(part.bound, bound))
                 self._floor = max(self._floor, min(part.bound, others, self._cutoff))
@@ -140,7 +166,7 @@ class TreeSearch:
                 if part.bound >= self._cutoff:
                     return part, True
             part = self._decide_by_price(part, bound, reduced)
-            missing = (self._cutoff if np.isfinite(self._cutoff) else 1.0 + 2.0 * part.bound) - part.bound
+            missing = self._cap(part) - part.bound
             if bound - before < (LEAST_GAIN_AT_ROOT if is_root else LEAST_GAIN) * missing:
                 break
             before = bound
@@ -169,6 +195,9 @@ class TreeSearch:
 
     def _settle_or_split(self, part: _Part, usage: FloatArray, undecided: BoolArray) -> list[_Part]:
         """The relaxation has settled on one configuration: its exact worth is asked for, and the rest is gone on with."""
+        if self._worth is None:  # no part can be better, as this is the part of the least bound
+            self._cutoff = min(self._cutoff, part.bound)
+            return []
         is_open = np.ones(self._line_count, dtype=np.bool_)
         is_open[self._arcs.line[usage > 0.5]] = False
         worth = self._worth(is_open)
@@ -220,8 +249,9 @@ class TreeSearch:
         self._program.decide(child.lower, child.upper)
         self._program.go_to(basis)
         outcome = self._program.solve(TRIAL_PIVOTS)
-        if outcome is Outcome.EMPTY:
-            bound = np.inf if self._program.is_proven_empty() else part.bound
+        if outcome in (Outcome.EMPTY, Outcome.LOST):
+            is_empty = outcome is Outcome.EMPTY and self._program.is_proven_empty()
+            bound = np.inf if is_empty else part.bound
         else:
             bound = max(part.bound, self._program.bound()[0])
         yield self._work()
@@ -229,7 +259,9 @@ class TreeSearch:
 
     def _cap(self, part: _Part) -> float:
         """What is enough of a bound."""
-        return self._cutoff if np.isfinite(self._cutoff) else 2.0 * part.bound + 1.0
+        if np.isfinite(self._cutoff):
+            return self._cutoff
+        return part.bound + (1.0 + abs(part.bound) if self._hope is None else self._hope)
 
     def _known_gain(self, arc: int) -> float:
         total, trials = self._gains.get(arc, (0.0, 0))
