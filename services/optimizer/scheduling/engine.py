@@ -108,13 +108,14 @@ def solve_with_choices(
     start: FloatArray | None,
     remaining_s: float,
     gap: float,
+    *,
+    has_presolve: bool,
 ) -> Answer:
     """The mixed-integer program in which these choices are made, up to a ``gap`` [currency]. ``start`` (C,) is a solution to begin with."""
     solver = _solver()
-    # With presolve HiGHS calls a worse solution the best for one program in some thousand (its issues 3094 and 3274 are such),
-    # and duals of breaches are too large for its ratio tests unless its tolerance is larger than ours.
-    solver.setOptionValue("presolve", "off")
+    solver.setOptionValue("presolve", "on" if has_presolve else "off")
     solver.setOptionValue("mip_feasibility_tolerance", _TOLERANCE)
+    # Prices of breaches are too large for the solver's ratio tests unless its tolerance is larger than ours.
     solver.setOptionValue("dual_feasibility_tolerance", _DUAL_TOLERANCE)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", gap * scale.cost)

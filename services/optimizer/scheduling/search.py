@@ -17,6 +17,7 @@ SAME = 1e-10  # relative difference of two costs that are one
 NOTHING = 1e-9  # currency
 _FEW = 10  # times that breaks are held to a side before all are
 _PARTIAL = 2  # mixed-integer programs with some of the breaks before one with all
+_QUICK_S = 2.0
 _MOST = 0.9  # of the time that is left, for a mixed-integer program; the rest is for making its solution exact
 Masks = list[BoolArray]  # for every break of the program the steps (N,)
 
@@ -55,10 +56,7 @@ class Search:
     def _improved(self, best: Answer, chosen: Masks) -> tuple[Answer, Masks]:
         """The better of the best and the mixed-integer program's solution, and which breaks that one would have ignored."""
         choices = self._choices(chosen)
-        worth = abs(best.bound if best.x is None else self._cost_of(best.x))
-        found = solve_with_choices(
-            self._program, self._scale, choices, best.x, _MOST * self._remaining_s(), self._closed(worth)
-        )
+        found = self._decided(choices, best)
         none = [np.zeros_like(mask) for mask in chosen]
         if found.end is End.INFEASIBLE:
             return found, none
@@ -73,6 +71,25 @@ class Search:
         if polished.cost < best.cost:
             best = polished
         return replace(best, bound=min(bound, best.cost), end=found.end), touched
+
+    def _decided(self, choices: list[Choice], best: Answer) -> Answer:
+        """The mixed-integer program's solution, looked for twice where that is quick.
+
+        Of some thousand programs HiGHS calls a worse solution the best of one, another one with presolve than without.
+        """
+        gap = self._closed(abs(best.bound if best.x is None else self._cost_of(best.x)))
+        began_s = self._remaining_s()
+        found = solve_with_choices(self._program, self._scale, choices, best.x, _MOST * began_s, gap, has_presolve=True)
+        if found.end is End.TIME or began_s - self._remaining_s() > _QUICK_S:
+            return found
+        start = best.x if found.x is None else found.x
+        again = solve_with_choices(
+            self._program, self._scale, choices, start, _MOST * self._remaining_s(), gap, has_presolve=False
+        )
+        if again.end is End.TIME or again.x is None:
+            return found
+        bound = min(found.bound, again.bound) if found.x is not None else again.bound
+        return replace(again if again.cost < found.cost else found, bound=bound)
 
     def _repaired(self, x: FloatArray, held: list[tuple[IntArray, FloatArray]] | None = None) -> tuple[Answer, Masks]:
         """A solution that ignores no break: those ignored are held to the nearer side until none is. And which these were.
