@@ -65,7 +65,7 @@ async def _annotate(work: UnitOfWork, call: Call[None, NewAnnotation], caller: C
         belief_time=body.prior,
     )
     if known := await annotation_store.find_same(connection, about, new):
-        return object_reply(_info_of(known))
+        return object_reply(annotation_info_of(known))
     made = await annotation_store.insert_annotation(connection, about, new)
     await audit.record(
         connection,
@@ -76,10 +76,11 @@ async def _annotate(work: UnitOfWork, call: Call[None, NewAnnotation], caller: C
         object_id=str(made.annotation_id),
         details={"sensor_id": about.sensor_id, "asset_id": about.asset_id},
     )
-    return object_reply(_info_of(made), status=201)
+    return object_reply(annotation_info_of(made), status=201)
 
 
-def _info_of(row: AnnotationRow) -> AnnotationInfo:
+def annotation_info_of(row: AnnotationRow) -> AnnotationInfo:
+    """A note, with its times in UTC."""
     return AnnotationInfo(
         id=row.annotation_id,
         content=row.content,

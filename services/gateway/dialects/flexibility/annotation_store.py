@@ -95,10 +95,18 @@ async def insert_annotation(connection: AsyncConnection, about: Annotated, new: 
 
 
 async def list_annotations(
-    connection: AsyncConnection, about: Annotated, *, start: datetime, end: datetime, limit: int
+    connection: AsyncConnection,
+    about: Annotated,
+    *,
+    start: datetime,
+    end: datetime,
+    prior: datetime | None,
+    limit: int,
 ) -> Sequence[AnnotationRow]:
-    """The notes about something whose period meets [start, end), by their beginning."""
+    """The notes about something whose period meets [start, end), known by ``prior``, by their beginning."""
     condition = and_(_is_about(about), notes.c.start < end, notes.c.end > start)
+    if prior is not None:
+        condition = and_(condition, notes.c.belief_time <= prior)
     statement = select(*_COLUMNS).where(condition).order_by(notes.c.start, notes.c.annotation_id).limit(limit)
     return [_annotation(row) for row in await connection.execute(statement)]
 

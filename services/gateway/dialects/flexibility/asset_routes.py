@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.dialects.flexibility import asset_copies, asset_jobs, asset_lists, assets, kpis, sensors
+from services.gateway.dialects.flexibility import asset_copies, asset_jobs, asset_lists, assets, charts, kpis, sensors
+from services.gateway.dialects.flexibility.annotation_schemas import AnnotationInfo
 from services.gateway.dialects.flexibility.asset_jobs import AssetJobs
 from services.gateway.dialects.flexibility.asset_request_schemas import (
     AssetEvents,
@@ -23,6 +24,7 @@ from services.gateway.dialects.flexibility.asset_schemas import (
     AssetType,
     SensorPage,
 )
+from services.gateway.dialects.flexibility.chart_schemas import ChartRow, ChartSpecification, ChartWindow
 from services.gateway.dialects.flexibility.kpis import Kpis, Period
 from services.gateway.dialects.flexibility.reading import ParametersInBody, ParametersInQuery
 from services.gateway.dialects.flexibility.route_building import (
@@ -165,5 +167,29 @@ ASSET_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         "The jobs about an asset and its sensors",
         ASSETS,
         (answer(200, "The newest hundred, the newest first.", AssetJobs), NO_ASSET, INVALID, *USUAL),
+    ),
+    parameters_route(
+        f"{_ONE}/chart",
+        charts.show_chart,
+        ChartWindow,
+        "The chart of an asset, as Vega-Lite",
+        ASSETS,
+        (answer(200, "A specification; its data are those of chart_data.", ChartSpecification), NO_ASSET),
+    ),
+    parameters_route(
+        f"{_ONE}/chart_data",
+        charts.show_chart_data,
+        ChartWindow,
+        "The values in the chart of an asset",
+        ASSETS,
+        (answer(200, "Those of sensors that the caller may read.", ChartRow, is_list=True), NO_ASSET),
+    ),
+    parameters_route(
+        f"{_ONE}/chart_annotations",
+        charts.show_chart_annotations,
+        ChartWindow,
+        "The notes about an asset, what it shows, and its account",
+        ASSETS,
+        (answer(200, "The first thousand, by their beginning.", AnnotationInfo, is_list=True), NO_ASSET),
     ),
 )
