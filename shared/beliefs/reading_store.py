@@ -57,6 +57,22 @@ _READ_LATEST_VERSIONS = f"""{_PACKED} FROM (
 ) winner
 """  # noqa: S608  # of constants
 
+# The same for many sensors at once, where any source counts and none has versions.
+_READ_MANY = f"""
+SELECT packed.starts, packed.values
+FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY
+    AS w(sensor_id, account_id, first_start, end_start, prior, number)
+CROSS JOIN LATERAL (
+    {_PACKED} FROM (
+        SELECT DISTINCT ON (event_start) event_start, value FROM flexibility_beliefs b
+        WHERE b.sensor_id = w.sensor_id AND b.account_id IS NOT DISTINCT FROM w.account_id
+          AND b.event_start >= w.first_start AND b.event_start < w.end_start
+          AND (w.prior IS NULL OR b.belief_time <= w.prior)
+        ORDER BY event_start, belief_time DESC, source_id DESC, abs(cumulative_probability - 0.5)
+    ) winner
+) packed ORDER BY w.number
+"""  # noqa: S608  # of constants
+
 _STATISTICS = """
 SELECT latest.source_id, s.name, s.type, s.model, s.version, min(event_start) AS first_start, max(event_start) AS last_start,
        max(belief_time) AS last_recorded, min(value) AS least, max(value) AS greatest, avg(value) AS mean, sum(value) AS total,
@@ -91,6 +107,21 @@ class SensorOf:
     account_id: AccountId | None
     sensor_id: SensorId
     resolution_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Events of a sensor that begin in [start, end), of the beliefs that are wanted."""
+
+    sensor: SensorOf
+    start: datetime
+    end: datetime
+    wanted: BeliefFilter = EVERY_BELIEF
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any source counts, as known at any distance from the event."""
+        return not self.wanted.restricts_sources and self.wanted.horizon is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +168,31 @@ async def read_beliefs(
     else:
         row = await raw.fetchrow(_READ, *arguments)
     return Series(_unpacked("q", row["starts"]), _unpacked("d", row["values"]))
+
+
+async def read_many(connection: AsyncConnection, readings: Sequence[Reading]) -> list[Series]:
+    """As ``read_beliefs`` for each reading, in their order; all plain ones together in one statement."""
+    raw = driver_connection(connection)
+    plain = [number for number, one in enumerate(readings) if one.is_plain]
+    if len(plain) < 2 or _versions(await _sources(raw, EVERY_BELIEF))[0]:
+        plain = []
+    found: dict[int, Series] = {}
+    if plain:
+        asked = [readings[number] for number in plain]
+        columns = (
+            [one.sensor.sensor_id for one in asked],
+            [one.sensor.account_id for one in asked],
+            [one.start for one in asked],
+            [one.end for one in asked],
+            [one.wanted.prior for one in asked],
+        )
+        rows = await raw.fetch(_READ_MANY, *columns)
+        for number, row in zip(plain, rows, strict=True):
+            found[number] = Series(_unpacked("q", row["starts"]), _unpacked("d", row["values"]))
+    for number, one in enumerate(readings):
+        if number not in found:
+            found[number] = await read_beliefs(connection, one.sensor, one.start, one.end, one.wanted)
+    return [found[number] for number in range(len(readings))]
 
 
 async def read_overlapping(

@@ -15,7 +15,7 @@ from services.optimizer.flexibility import site_store
 from services.optimizer.flexibility.site_store import OwnedSensor
 from services.optimizer.tasks.flexibility_values import Events, WantedEvents
 from shared.beliefs import BeliefFilter
-from shared.beliefs.reading_store import SensorOf, read_beliefs
+from shared.beliefs.reading_store import Reading, SensorOf, read_many
 from shared.beliefs.waiting_store import is_data_waiting
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database, Reach
 from shared.ids import AccountId, SensorId, SourceId
@@ -63,7 +63,8 @@ class SeriesReader:
             async with self._database.reading(reach) as connection:
                 is_waiting = await is_data_waiting(connection, reach, sensor_ids, accepted_before)
                 if not is_waiting or waited_s >= self._wait_s:
-                    events = tuple([await _events(connection, one) for one in series])
+                    found = await read_many(connection, [await _reading(connection, one) for one in series])
+                    events = tuple(Events(one.starts_us, one.values) for one in found)
                     return ReadSeries(events, _told(waited_s, pause_s, is_waiting=is_waiting))
             with metrics.JOBS_WAITING_FOR_DATA.track_inprogress():
                 await asyncio.sleep(min(pause_s, max(0.0, self._wait_s - waited_s)))
@@ -106,21 +107,16 @@ async def named_sensors(
     return found
 
 
-async def _events(connection: AsyncConnection, one: SensorSeries) -> Events:
+async def _reading(connection: AsyncConnection, one: SensorSeries) -> Reading:
     wanted, facts = one.wanted, one.sensor.facts
-    accounts = (
-        await site_store.accounts_by_number(connection, wanted.source_account_ids)
-        if wanted.source_account_ids
-        else None
-    )
+    numbers = wanted.source_account_ids
     counted = BeliefFilter(
         prior=one.prior,
         source_ids=[SourceId(each) for each in wanted.source_ids] or None,
         types=wanted.source_types or None,
         excluded_types=wanted.exclude_source_types or None,
-        accounts=accounts,
+        accounts=await site_store.accounts_by_number(connection, numbers) if numbers else None,
         first_listed_wins=bool(wanted.source_ids),
     )
     sensor = SensorOf(one.sensor.account_id, SensorId(facts.sensor_id), facts.resolution_s)
-    read = await read_beliefs(connection, sensor, wanted.start, wanted.end, counted)
-    return Events(read.starts_us, read.values)
+    return Reading(sensor, wanted.start, wanted.end, counted)

@@ -9,8 +9,10 @@ import pytest
 
 from shared.beliefs import BeliefFilter, microseconds
 from shared.beliefs.reading_store import (
+    Reading,
     last_event,
     read_beliefs,
+    read_many,
     read_overlapping,
     source_types,
     statistics,
@@ -195,3 +197,35 @@ async def test_sources_are_listed_with_those_of_the_installation_and_only_the_la
         assert await find_source(connection, [OPEN_ACCOUNT_ID], SourceId(999_999)) is None
     assert [source.source_id for source in everything] == [market, old, new]
     assert [source.source_id for source in latest] == [market, new]
+
+
+async def test_many_sensors_are_read_at_once_as_each_by_itself(sensors: Sensors) -> None:
+    made = [await sensors.make(), await sensors.make(resolution=timedelta(0)), await sensors.make(account_id=None)]
+    user, planner = await sensors.source("user"), await sensors.source("planner", kind=SCHEDULER)
+    for sensor in made:
+        await sensors.state(
+            stated(sensor, user, D, [1, 2, 3], EARLIER), stated(sensor, planner, D, [4], EARLIER + HOUR)
+        )
+    end = D + timedelta(minutes=30)
+    wishes = [
+        Reading(made[0], D, end),
+        Reading(made[1], D, end, BeliefFilter(types=["user"])),
+        Reading(made[2], D, end, BeliefFilter(prior=EARLIER)),
+        Reading(made[1], end + HOUR, end + 2 * HOUR),
+        Reading(made[1], D, end),
+    ]
+    async with sensors.database.reading(EVERY_ACCOUNT) as connection:
+        together = await read_many(connection, wishes)
+        alone = [await read_beliefs(connection, one.sensor, one.start, one.end, one.wanted) for one in wishes]
+    assert together == alone
+    assert [list(series.values) for series in together] == [[4, 2], [1, 2, 3], [1, 2], [], [4, 2, 3]]
+
+
+async def test_versions_count_among_many_sensors_too(sensors: Sensors) -> None:
+    one, other = await sensors.make(), await sensors.make()
+    old, new = await sensors.source(version="1.2"), await sensors.source(version="1.10")
+    for sensor in (one, other):
+        await sensors.state(stated(sensor, new, D, [10], EARLIER), stated(sensor, old, D, [7], EARLIER + HOUR))
+    async with sensors.database.reading(EVERY_ACCOUNT) as connection:
+        found = await read_many(connection, [Reading(sensor, D, D + HOUR) for sensor in (one, other)])
+    assert [list(series.values) for series in found] == [[10], [10]]
