@@ -18,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from benchmarks.report import Row
-from services.gateway.auth.access_tokens import Claims
+from services.gateway.auth.access_tokens import Claims, SignedClaims
 from services.gateway.auth.auth import Auth, build_auth
 from services.gateway.auth.rate_limits import Window
 from shared.clock import SystemClock
@@ -127,8 +127,12 @@ async def _credentials(database: PostgresDatabase, auth: Auth) -> tuple[str, str
 class NoTokens:
     """There are no clients here."""
 
-    async def verify(self, token: str) -> Claims | None:  # noqa: ARG002  # the port's signature
+    async def signed_claims(self, token: str) -> SignedClaims | None:  # noqa: ARG002  # the port's signature
         """None is ours."""
+        return None
+
+    async def in_force(self, signed: SignedClaims) -> Claims | None:  # noqa: ARG002  # the port's signature
+        """None is in force."""
         return None
 
 
