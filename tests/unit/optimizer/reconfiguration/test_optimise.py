@@ -138,15 +138,15 @@ def longest_gaps(problem: ReconfigurationProblem, start: BoolArray) -> tuple[flo
 
 def test_too_many_configurations_are_not_enumerated() -> None:
     problem, start = random_problem(3, Kind(providers=2))
-    assert run(problem, start, polls=200)[-1].is_finished
-    assert not run(problem, start, polls=20, limit=2)[-1].is_finished
+    assert run(problem, start, polls=200)[-1].proof == "enumerated"
+    assert run(problem, start, polls=20, limit=2)[-1].proof != "enumerated"
 
 
 def test_periods_count_against_the_limit_of_enumeration() -> None:
     problem, start = random_problem(3, Kind(periods=3))
     configurations = len(list(radial_configurations(problem.network)))
-    assert run(problem, start, limit=3 * configurations)[-1].is_finished
-    assert not run(problem, start, polls=20, limit=3 * configurations - 1)[-1].is_finished
+    assert run(problem, start, limit=3 * configurations)[-1].proof == "enumerated"
+    assert run(problem, start, polls=20, limit=3 * configurations - 1)[-1].proof != "enumerated"
 
 
 def test_the_best_of_no_feasible_solutions_is_known_without_a_bound() -> None:
