@@ -59,6 +59,23 @@ async def test_sources_are_chosen_by_type_account_and_order(sensors: Sensors) ->
     assert await sensors.values(sensor, D, 2, BeliefFilter(source_ids=[user, planner])) == [2, 1]
 
 
+async def test_excluding_types_keeps_what_another_account_has_stated(sensors: Sensors) -> None:
+    """A consultant's source is not within reach of the client, whose data it states."""
+    sensor, planner = await sensors.make(), await sensors.source("planner", kind=SCHEDULER)
+    other = AccountId(uuid7())
+    async with sensors.database.unit_of_work(EVERY_ACCOUNT) as uow:
+        await uow.connection.execute(accounts.insert().values(account_id=other, name="consultant"))
+        consultant = await source_id_of(uow.connection, other, NewSource("consultant", "user"))
+    await sensors.state(stated(sensor, consultant, D, [1, 1], EARLIER), stated(sensor, planner, D, [2], EARLIER + HOUR))
+    async with sensors.database.reading(OPEN_ACCOUNT_ID) as connection:
+        for wanted, expected in (
+            (BeliefFilter(), [2, 1]),
+            (BeliefFilter(excluded_types=[SCHEDULER]), [1, 1]),
+            (BeliefFilter(types=["user"]), []),
+        ):
+            assert list((await read_beliefs(connection, sensor, D, D + HOUR, wanted)).values) == expected
+
+
 async def test_of_quantiles_the_median_is_read(sensors: Sensors) -> None:
     sensor, source = await sensors.make(), await sensors.source()
     for later, values in enumerate(((1, 5, 9), (2, 6, 8))):

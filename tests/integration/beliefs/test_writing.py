@@ -134,6 +134,19 @@ async def test_nothing_is_stored_for_a_sensor_that_is_gone_or_another_accounts(s
     assert await sensors.rows(sensor) == 0
 
 
+async def test_a_transaction_of_another_account_neither_holds_nor_writes_nor_deletes(sensors: Sensors) -> None:
+    """The wall of the database, with the right account in the arguments."""
+    sensor, source = await sensors.make(), await sensors.source()
+    await sensors.state(stated(sensor, source, D, [1, 2], EARLIER))
+    async with sensors.database.unit_of_work(AccountId(uuid7())) as uow:
+        assert await hold_sensors(uow.connection, {sensor.sensor_id}) == set()
+        (written,) = await write_beliefs(uow.connection, [stated(sensor, source, D + HOUR, [3], EARLIER)])
+        assert written.is_without_sensor
+        window = DeletedWindow(sensor.resolution_s)
+        assert await delete_beliefs(uow.connection, sensor.account_id, sensor.sensor_id, window) == 0
+    assert await sensors.values(sensor, D, 5) == [1, 2, None, None, None]
+
+
 async def test_a_public_sensors_beliefs_belong_to_nobody_and_everybody_reads_them(sensors: Sensors) -> None:
     sensor = await sensors.make(account_id=None)
     assert await sensors.state(stated(sensor, await sensors.source(), D, [1, 2], EARLIER)) == [Written(2, 2)]
