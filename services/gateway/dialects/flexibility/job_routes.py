@@ -21,6 +21,7 @@ from services.gateway.dialects.flexibility.job_schemas import (
 from services.gateway.dialects.flexibility.route_building import (
     BAD_REQUEST,
     INVALID,
+    INVALID_UNPLACED,
     TOO_LARGE,
     USUAL,
     answer,
@@ -51,7 +52,7 @@ JOB_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         JsonObject(TriggerAsset),
         "Have an asset and everything below it scheduled",
         SCHEDULES,
-        (answer(202, "A schedule will be made.", ScheduleAccepted), *_BODY),
+        (answer(202, "A schedule will be made.", ScheduleAccepted), INVALID_UNPLACED, *_BODY),
     ),
     Route(
         "POST",

@@ -8,7 +8,13 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from services.gateway.dialects.flexibility.reading import Given, ModelBody, ParametersInBody, ParametersInQuery
-from services.gateway.dialects.flexibility.schemas import ErrorAnswer, InvalidAnswer, RejectedAnswer, StatedAnswer
+from services.gateway.dialects.flexibility.schemas import (
+    ErrorAnswer,
+    InvalidAnswer,
+    RejectedAnswer,
+    StatedAnswer,
+    UnplacedInvalidAnswer,
+)
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import CONTENT_TYPE
 from services.gateway.http.call import Call, Reply
@@ -39,6 +45,7 @@ USUAL = (
 BAD_REQUEST = answer(400, "The body is not JSON.", ErrorAnswer)
 TOO_LARGE = answer(413, "The body is too large.", RejectedAnswer)
 INVALID = answer(422, "The request does not have the form described here.", InvalidAnswer)
+INVALID_UNPLACED = answer(422, "The same, without a location.", UnplacedInvalidAnswer)
 GONE = Answer(204, "Deleted.")
 NO_ACCOUNT = answer(404, "There is no such account.", ErrorAnswer)
 NO_ASSET = answer(404, "There is no such asset.", ErrorAnswer)

@@ -50,6 +50,14 @@ class InvalidAnswer(AnswerModel):
     status: str = "UNPROCESSABLE_ENTITY"
 
 
+class UnplacedInvalidAnswer(AnswerModel):
+    """A request in the wrong form, as a few routes tell it: by field, without a location."""
+
+    message: dict[str, list[str] | dict[str, object]]
+    result: str = "Rejected"
+    status: str = "UNPROCESSABLE_ENTITY"
+
+
 class SignInErrors(AnswerModel):
     """A sign-in that failed."""
 
