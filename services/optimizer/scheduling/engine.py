@@ -17,6 +17,7 @@ from services.optimizer.scheduling.program import Program
 
 _TOLERANCE = 1e-9  # of rows, columns and reduced costs, in scaled units
 _DUAL_TOLERANCE = 1e-7  # of reduced costs while choices are made, before the solution is made exact
+_FINER_S = 2.0  # most seconds spent on the finer tolerance after the coarser one
 _POWER = 16.0  # MW: what the largest power is scaled to, about
 _COST = 64.0  # currency per MW: what prices of energy are scaled to, about
 _LOWER = 0.25  # the quantile of prices that is one of energy, where others are of breaches
@@ -78,6 +79,7 @@ class Relaxation:
         self._scale = scale
         self._remaining_s = remaining_s
         self._solver = _solver()
+        self._can_be_finer = True
         _load(self._solver, program, scale, None)
 
     def hold(self, columns: IntArray, values: FloatArray) -> None:
@@ -92,8 +94,21 @@ class Relaxation:
             raise SolverFailed("the solver refused bounds")
 
     def solve(self) -> Answer:
-        """Of the linear program."""
-        end = _run(self._solver, self._remaining_s())
+        """Of the linear program: with the coarser tolerance, and from there with the finer one if that is quick.
+
+        Where breaches cost a million times as much as energy, reduced costs are rounded to more than the finer tolerance, and
+        the solver may never end with it.
+        """
+        coarse = self._solved(_DUAL_TOLERANCE, self._remaining_s())
+        if coarse.x is None or not self._can_be_finer:
+            return coarse
+        finer = self._solved(_TOLERANCE, min(_FINER_S, self._remaining_s()))
+        self._can_be_finer = finer.x is not None
+        return finer if self._can_be_finer else coarse
+
+    def _solved(self, dual_tolerance: float, limit_s: float) -> Answer:
+        self._solver.setOptionValue("dual_feasibility_tolerance", dual_tolerance)
+        end = _run(self._solver, limit_s)
         if end is not End.OPTIMAL:
             return Answer(end)
         x = np.asarray(self._solver.getSolution().col_value) / self._scale.column
