@@ -22,10 +22,12 @@ DAY_MS = int(DAY.timestamp()) * 1000
 HOUR = "start=2026-05-01T00:00:00Z&duration=PT1H"
 
 
-async def state(api: Api, people: People, sensor: int, values: list[float], **more: datetime) -> None:
+async def state(
+    api: Api, people: People, sensor: int, values: list[float], belief_time: datetime | None = None
+) -> None:
     store = Sensors(api.process.database)
     of = SensorOf(people.depot.account_id, SensorId(sensor), 900)
-    await store.state(stated(of, await store.source(), DAY, values, **more))
+    await store.state(stated(of, await store.source(), DAY, values, belief_time))
 
 
 async def test_a_chart_shows_what_the_asset_says_and_its_data_are_where_it_says(api: Api, people: People) -> None:
