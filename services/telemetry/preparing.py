@@ -20,7 +20,7 @@ from services.telemetry.postings import (
 )
 from services.telemetry.store import Ended, IngestionJob, SensorRow
 from services.telemetry.uploads import Events, SensorGrid
-from shared.beliefs import NewSeries, Written, knowledge_horizon
+from shared.beliefs import NewSeries, Written, knowledge_horizon, moment
 from shared.beliefs.source_store import USER, NewSource, source_id_of
 from shared.errors import BusbarError, InvalidInput
 from shared.ids import AccountId, SourceId
@@ -78,10 +78,9 @@ def posted_series(job: IngestionJob, arguments: ValuesArguments, sensor: SensorR
     Raises:
         InvalidInput: it can never be done.
     """
-    try:
-        return series_of(arguments, job.data, _about(sensor, source_id))
-    except (OverflowError, ValueError) as error:
-        raise PostingInvalid(f"The values lead out of the calendar: {error}.") from None
+    series = series_of(arguments, job.data, _about(sensor, source_id))
+    _check_calendar(series)
+    return series
 
 
 def uploaded_series(arguments: UploadArguments, events: Events, sensor: SensorRow, source_id: SourceId) -> NewSeries:
@@ -92,7 +91,7 @@ def uploaded_series(arguments: UploadArguments, events: Events, sensor: SensorRo
     """
     belief_time, after_us = belief_of_upload(arguments, sensor.resolution_s)
     about = _about(sensor, source_id)
-    return NewSeries(
+    series = NewSeries(
         account_id=about.account_id,
         sensor_id=about.sensor_id,
         source_id=about.source_id,
@@ -102,6 +101,8 @@ def uploaded_series(arguments: UploadArguments, events: Events, sensor: SensorRo
         belief_time=belief_time,
         believed_after_us=after_us,
     )
+    _check_calendar(series)
+    return series
 
 
 def grid_of(sensor: SensorRow) -> SensorGrid:
@@ -131,6 +132,19 @@ def _about(sensor: SensorRow, source_id: SourceId) -> Stated:
     knowledge = knowledge_horizon(sensor.attributes, resolution_s=sensor.resolution_s, timezone=sensor.timezone)
     frequency_s = None if sensor.resolution_s else _frequency_s(sensor.attributes)
     return Stated(sensor.account_id, sensor.sensor_id, source_id, sensor.resolution_s, knowledge, frequency_s)
+
+
+def _check_calendar(series: NewSeries) -> None:
+    """The database would refuse such a moment, and with it all that is written together."""
+    ends = [series.starts_us[0], series.starts_us[-1]] if len(series.starts_us) else []
+    try:
+        for start_us in ends:
+            moment(start_us)
+            moment(start_us + series.believed_after_us)
+    except OverflowError:
+        raise PostingInvalid(
+            "The values, or when they were believed, lead out of the calendar (years 1 to 9999)."
+        ) from None
 
 
 def _frequency_s(attributes: Mapping[str, object]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, insert
@@ -23,6 +23,7 @@ from tests.integration.telemetry.posts import Posts
 from tests.support.sensors import NAN, D, Sensors
 
 HOUR = timedelta(hours=1)
+REASONS = ["does not fit", "start: Field required", "knowledge_horizon must be", "out of the calendar"]
 NOW = D + timedelta(days=10_000)
 
 
@@ -74,14 +75,14 @@ async def test_a_post_that_can_never_be_done_fails_with_its_reason_and_the_other
         await posts.values(sensor, [1], start=D, step_s=525),
         await posts.job(sensor, {"kind": "values"}, b""),
         await posts.values(odd, [1]),
+        await posts.values(sensor, [1], belief_time=None, horizon_s=3e11),
+        await posts.values(sensor, [1], start=datetime(9999, 12, 31, tzinfo=UTC), step_s=86_400),
         await posts.values(sensor, [2], D + HOUR),
     ]
     await small.store()
-    assert await posts.outcomes(jobs) == ["processed", "failed", "failed", "failed", "processed"]
-    failures = [(await posts.outcome(job)) for job in jobs[1:4]]
-    for found, reason in zip(
-        failures, ["does not fit", "start: Field required", "knowledge_horizon must be"], strict=True
-    ):
+    assert await posts.outcomes(jobs) == ["processed", *["failed"] * 4, "processed", "processed"]
+    failures = [(await posts.outcome(job)) for job in jobs[1:5]]
+    for found, reason in zip(failures, REASONS, strict=True):
         assert found is not None and found.state == "FAILED" and not found.has_data
         assert reason in str(found.failure) and found.result["message"] == found.failure
     assert await sensors.values(sensor, D, 5) == [1, None, None, None, 2]
@@ -90,11 +91,11 @@ async def test_a_post_that_can_never_be_done_fails_with_its_reason_and_the_other
 async def test_a_post_that_breaks_the_whole_statement_fails_alone(
     small: SmallJobs, posts: Posts, sensors: Sensors
 ) -> None:
-    """A belief time before the database's calendar is refused by the database, whose transaction is then over for all."""
+    """A source of an account that is gone is refused by the database, whose transaction is then over for all."""
     sensor = await sensors.make()
     jobs = [
         await posts.values(sensor, [1]),
-        await posts.values(sensor, [9], belief_time=None, horizon_s=3e11),
+        await posts.values(sensor, [9], source={"name": "ghost", "account": str(uuid7())}),
         await posts.values(sensor, [2], D + HOUR),
     ]
     await small.store()
