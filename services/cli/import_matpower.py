@@ -136,7 +136,7 @@ def _without_comments(lines: Iterable[str]) -> Iterator[str]:
     """The lines, of which comments leave nothing and texts their quotes."""
     depth = 0
     for line in lines:
-        depth += {"%{": 1, "%}": -1}.get(line.strip(), 0) if depth or line.strip() == "%{" else 0
+        depth += (line.strip() == "%{") - (line.strip() == "%}" and depth > 0)
         yield "" if depth else _TEXT_OR_COMMENT.sub(lambda found: "" if found[1] else "''", line)
 
 
