@@ -211,9 +211,11 @@ class _Run:
             yield self._report(self._best)
 
     def _bound(self) -> float | None:
-        """What the relaxation has shown so far; no number where it shows that nothing is feasible."""
-        value = np.nan if self._lower is None else self._lower.value
-        return value if np.isfinite(value) else None
+        """What the relaxation has shown so far: of no use before there is a feasible solution, and that nothing is negative was known."""
+        if self._lower is None or self._worth.violation_amount > 0.0:
+            return None
+        value = self._lower.value
+        return value if value > 0.0 else None
 
     def _gap(self) -> float | None:
         """What lies between the best solution and the bound, relative to the first."""
