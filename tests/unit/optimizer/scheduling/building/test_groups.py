@@ -84,3 +84,31 @@ def test_two_groups_on_one_asset_are_told_apart() -> None:
     # 40 kWh as early as possible: through 10 kW by the meter, through 15 kW by the asset.
     assert one == pytest.approx([10, 10, 10, 10], abs=1e-3)
     assert two == pytest.approx([15, 15, 10, 0], abs=1e-3)
+
+
+def test_a_contract_may_be_about_a_group() -> None:
+    site = site_of("one", "two", "group")
+    entries = [
+        charger("one", "group", 40),
+        {key: value for key, value in charger("two", "group", 40).items() if key != "group"},
+        {"sensor": "$group", "power-capacity": "90 kW"},
+    ]
+    contract = {"name": "fee", "baseline": "0 kW", "up-price": "100 EUR/MWh", "group": {"sensor": "$group"}}
+    planned = site.plan(entries, {"consumption-price": "10 EUR/MWh", "commitments": [contract]})
+    # Of the 80 kWh that are charged, 40 are charged in the group.
+    assert planned.commitment_costs["fee"] == pytest.approx(4, rel=1e-6)
+    assert planned.commitment_costs["electricity net energy"] == pytest.approx(0.8, rel=1e-6)
+
+
+def test_a_fixed_load_may_belong_to_a_group() -> None:
+    site = site_of("one", "group")
+    site.sensor("load", "kW", 3600)
+    site.store(site.names["load"], [15.0, 5.0, 5.0, 5.0])
+    entries = [
+        charger("one", "group", 50),
+        {"inflexible-consumption": {"sensor": "$load"}, "group": {"sensor": "$group"}},
+        {"sensor": "$group", "power-capacity": "20 kW"},
+    ]
+    planned = site.plan(entries, {"consumption-price": "10 EUR/MWh"})
+    assert list(site.output(planned, "one").values) == pytest.approx([5, 15, 15, 15], abs=1e-3)
+    assert list(site.output(planned, "group").values) == pytest.approx([20] * 4, abs=1e-3)
