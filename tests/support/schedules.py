@@ -75,9 +75,11 @@ class Site:
         self.series[self.names[name]] = ([epoch_s(moment) for moment in ordered], [values[one] for one in ordered])
 
     def collected(self, flex_model: object, flex_context: object) -> Collected:
-        """The configuration of a trigger on the site."""
-        trigger = Trigger(SITE, self.start, named(flex_model, self.names), named(flex_context, self.names))
-        return collect(trigger, self.assets, self.sensors)
+        """The configuration of a trigger: on the site for a list of flex-models, on the sensor "power" for a single one."""
+        sensor_id = self.names["power"] if isinstance(flex_model, Mapping) else None
+        asset_id = SITE if sensor_id is None else self.sensors[sensor_id].asset_id
+        model, context = named(flex_model, self.names), named(flex_context, self.names)
+        return collect(Trigger(asset_id, self.start, model, context, sensor_id), self.assets, self.sensors)
 
     def read(self, needs: Needs) -> dict[SeriesKey, InputSeries]:
         """What is stored of what is needed."""

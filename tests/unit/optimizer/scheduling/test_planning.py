@@ -159,6 +159,41 @@ def test_steps_of_a_day_are_planned() -> None:
     assert planned.commitment_costs["electricity net energy"] == pytest.approx(-96, rel=1e-6)
 
 
+OLDER: dict[str, Any] = {
+    "min_soc_in_mwh": 0,
+    "max_soc_in_mwh": 0.1,
+    "capacity_in_mw": 0.1,
+    "soc_in_mwh": 0.1,
+    "soc_datetime": "2024-01-01T01:00:00+01:00",
+}
+ZIGZAG = {"consumption-price": segments([10, 50, 20, 60], "EUR/MWh")}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "cost"),
+    [
+        # What is there at the start is sold at 50 and bought anew at 20, to be sold at 60.
+        (OLDER, -9),
+        (OLDER | {"soc_datetime": "2024-01-01T01:15:00+01:00"}, -8),
+        # 90 kWh in the store for 100 kWh, 72 kWh and 90 kWh out of it.
+        (OLDER | {"soc_in_mwh": 0, "roundtrip_efficiency": 0.81}, -6),
+    ],
+)
+def test_of_a_single_sensor_older_attributes_count_as_well(attributes: dict[str, Any], cost: float) -> None:
+    site = Site()
+    asset_id = site.asset("battery", attributes=attributes)
+    site.sensor("power", "kW", 3600, asset_id=asset_id, consumption_is_positive=True)
+    planned = site.plan({}, ZIGZAG)
+    assert len(site.output(planned, "power").values) == 4
+    assert planned.commitment_costs["electricity net energy"] == pytest.approx(cost, rel=1e-6)
+
+
+def test_a_flex_model_of_a_single_sensor_is_one_object() -> None:
+    site = battery()
+    planned = site.plan(BASE, ZIGZAG)
+    assert list(site.output(planned, "power").values) == pytest.approx([100, -100, 100, -100], abs=1e-4)
+
+
 def fifty_chargers() -> PlanRequest:
     """A day of quarters of an hour with more wishes than the site can meet."""
     site = Site()
