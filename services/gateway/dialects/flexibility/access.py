@@ -16,7 +16,9 @@ from services.gateway.dialects.flexibility.errors import NotPermitted, UnknownAs
 from services.gateway.dialects.flexibility.permissions import Caller, may_manage, may_read_thing, may_work_on
 from services.gateway.dialects.flexibility.sensor_store import SensorRow
 from services.gateway.dialects.flexibility.validation import PATH, Invalid, invalid_field
+from shared.db.unit_of_work import EVERY_ACCOUNT, Reach
 from shared.errors import BusbarError
+from shared.ids import AccountId
 
 # What to say of an id that is not there.
 Unknown = Callable[[object], BusbarError]
@@ -35,6 +37,15 @@ def no_sensor_text(number: object) -> str:
 def no_asset_text(number: object) -> str:
     """The same of an asset."""
     return f"No asset found with ID {number}."
+
+
+def reach_of(account_id: AccountId | None) -> Reach:
+    """How far a transaction has to reach that writes something of an account; what is public takes one that reaches everything.
+
+    Who asks for what is first looked up everywhere, as somebody else's is told from what is not there. What is then written is written
+    within the account that it belongs to.
+    """
+    return EVERY_ACCOUNT if account_id is None else account_id
 
 
 async def readable_asset(

@@ -50,12 +50,11 @@ async def place_of(connection: AsyncConnection, caller: Caller, new: NewAsset) -
 async def check_can_move(
     connection: AsyncConnection, caller: Caller, row: AssetRow, parent_asset_id: int | None
 ) -> None:
-    """Make sure that an asset may go below another one, or to the top; until the commit nobody else moves any.
+    """Make sure that the caller may put an asset below another one, or at the top.
 
     Raises:
-        NotPermitted: the caller may not put one there. Invalid: there is no such parent, it is somebody else's, or below the asset itself.
+        NotPermitted: they may not. Invalid: there is no such parent, or it is somebody else's.
     """
-    await asset_change_store.take_turn_to_move(connection)
     if parent_asset_id is None:
         if not may_manage(caller, row.owner):
             raise NotPermitted
@@ -63,7 +62,16 @@ async def check_can_move(
     parent = await _parent(connection, caller, parent_asset_id)
     if parent.account_id != row.account_id:
         raise invalid_field(JSON_BODY, "parent_asset_id", OTHER_ACCOUNT)
-    if await asset_store.is_below(connection, parent.asset_id, row.asset_id):
+
+
+async def check_makes_no_circle(connection: AsyncConnection, row: AssetRow, parent_asset_id: int) -> None:
+    """Make sure that the new parent of an asset is not below it; until the commit nobody else moves any.
+
+    Raises:
+        Invalid: it is.
+    """
+    await asset_change_store.take_turn_to_move(connection)
+    if await asset_store.is_below(connection, parent_asset_id, row.asset_id):
         raise invalid_field(JSON_BODY, "parent_asset_id", "An asset cannot be below itself.")
 
 

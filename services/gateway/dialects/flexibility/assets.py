@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.gateway.dialects.flexibility import asset_change_store, people_store
-from services.gateway.dialects.flexibility.access import asset_to_manage, asset_to_work_on, readable_asset
+from services.gateway.dialects.flexibility.access import asset_to_manage, asset_to_work_on, reach_of, readable_asset
 from services.gateway.dialects.flexibility.asset_lists import asset_info
-from services.gateway.dialects.flexibility.asset_places import check_can_move, place_of
+from services.gateway.dialects.flexibility.asset_places import check_can_move, check_makes_no_circle, place_of
 from services.gateway.dialects.flexibility.asset_request_schemas import AssetEvents, AssetPatch, NewAsset
 from services.gateway.dialects.flexibility.asset_schemas import AssetAnswer, AssetType
 from services.gateway.dialects.flexibility.asset_values import checked_values
@@ -47,10 +47,11 @@ async def get_asset(app: Flexibility, call: Call[None, None]) -> Reply:
 async def create_asset(app: Flexibility, call: Call[None, NewAsset]) -> Reply:
     """Make an asset: below another one, at the top of an account, or a public one."""
     caller, new = caller_of(call.identity), call.body
-    async with app.database.unit_of_work(EVERY_ACCOUNT) as work:
-        connection = work.connection
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
         place = await place_of(connection, caller, new)
         values = await checked_values(connection, caller, new)
+    async with app.database.unit_of_work(reach_of(place.account_id)) as work:
+        connection = work.connection
         with refused_values():
             number = await asset_change_store.insert_asset(connection, place.account_id, values)
         await tell_signs(connection, caller, new.flex_model)
@@ -71,14 +72,19 @@ async def create_asset(app: Flexibility, call: Call[None, NewAsset]) -> Reply:
 async def change_asset(app: Flexibility, call: Call[None, AssetPatch]) -> Reply:
     """Change some fields of an asset."""
     number, caller, patch = number_in_path(call, UnknownAsset), caller_of(call.identity), call.body
-    async with app.database.unit_of_work(EVERY_ACCOUNT) as work:
-        connection = work.connection
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
         row = await asset_to_work_on(connection, caller, number)
         if not patch.model_fields_set:
             raise invalid_field(JSON_BODY, WHOLE, "No JSON data provided.")
         values = await checked_values(connection, caller, patch)
-        if values.get("parent_asset_id", row.parent_asset_id) != row.parent_asset_id:
+        is_moved = values.get("parent_asset_id", row.parent_asset_id) != row.parent_asset_id
+        if is_moved:
             await check_can_move(connection, caller, row, patch.parent_asset_id)
+    async with app.database.unit_of_work(reach_of(row.account_id)) as work:
+        connection = work.connection
+        row = await asset_to_work_on(connection, caller, number)
+        if is_moved and patch.parent_asset_id is not None:
+            await check_makes_no_circle(connection, row, patch.parent_asset_id)
         with refused_values():
             await asset_change_store.update_asset(connection, row.account_id, number, values)
         await tell_signs(connection, caller, patch.flex_model)
@@ -98,7 +104,9 @@ async def change_asset(app: Flexibility, call: Call[None, AssetPatch]) -> Reply:
 async def delete_asset(app: Flexibility, call: Call[None, None]) -> Reply:
     """Delete an asset with everything below it: assets, sensors and their data."""
     number, caller = number_in_path(call, UnknownAsset), caller_of(call.identity)
-    async with app.database.unit_of_work(EVERY_ACCOUNT, command_timeout_s=DELETING_WITHIN_S) as work:
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
+        reach = reach_of((await asset_to_manage(connection, caller, number)).account_id)
+    async with app.database.unit_of_work(reach, command_timeout_s=DELETING_WITHIN_S) as work:
         row = await asset_to_manage(work.connection, caller, number)
         await asset_change_store.delete_asset(work.connection, row.account_id, number)
         await audit.record(

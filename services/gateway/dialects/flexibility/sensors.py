@@ -11,6 +11,7 @@ from services.gateway.dialects.flexibility.access import (
     asset_to_work_on,
     no_asset_text,
     no_sensor_in_path,
+    reach_of,
     readable_asset,
     readable_sensor,
     sensor_to_manage,
@@ -86,9 +87,10 @@ async def get_sensor(app: Flexibility, call: Call[None, None]) -> Reply:
 async def create_sensor(app: Flexibility, call: Call[None, NewSensor]) -> Reply:
     """Make a sensor of an asset."""
     caller, new = caller_of(call.identity), call.body
-    async with app.database.unit_of_work(EVERY_ACCOUNT) as work:
-        connection = work.connection
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
         asset = await asset_to_work_on(connection, caller, new.generic_asset_id, unknown=_no_asset_given)
+    async with app.database.unit_of_work(reach_of(asset.account_id)) as work:
+        connection = work.connection
         with refused_values():
             number = await sensor_store.insert_sensor(connection, asset.account_id, asset.asset_id, _values_of(new))
         row = await readable_sensor(connection, caller, number)
@@ -99,11 +101,13 @@ async def create_sensor(app: Flexibility, call: Call[None, NewSensor]) -> Reply:
 async def change_sensor(app: Flexibility, call: Call[None, SensorPatch]) -> Reply:
     """Change some fields of a sensor. Its data stay as they are."""
     number, caller, patch = number_in_path(call, no_sensor_in_path), caller_of(call.identity), call.body
-    async with app.database.unit_of_work(EVERY_ACCOUNT) as work:
-        connection = work.connection
-        row = await sensor_to_manage(connection, caller, number)
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
+        reach = reach_of((await sensor_to_manage(connection, caller, number)).account_id)
         if not patch.model_fields_set:
             raise invalid_field(JSON_BODY, WHOLE, "No JSON data provided.")
+    async with app.database.unit_of_work(reach) as work:
+        connection = work.connection
+        row = await sensor_to_manage(connection, caller, number)
         with refused_values():
             await sensor_store.update_sensor(connection, row.account_id, number, _values_of(patch))
         await _record(connection, caller, call.actor, "sensor:changed", row, fields=sorted(patch.model_fields_set))
@@ -114,7 +118,9 @@ async def change_sensor(app: Flexibility, call: Call[None, SensorPatch]) -> Repl
 async def delete_sensor(app: Flexibility, call: Call[None, None]) -> Reply:
     """Delete a sensor and its data."""
     number, caller = number_in_path(call, no_sensor_in_path), caller_of(call.identity)
-    async with app.database.unit_of_work(EVERY_ACCOUNT, command_timeout_s=DELETING_WITHIN_S) as work:
+    async with app.database.reading(EVERY_ACCOUNT) as connection:
+        reach = reach_of((await sensor_to_manage(connection, caller, number)).account_id)
+    async with app.database.unit_of_work(reach, command_timeout_s=DELETING_WITHIN_S) as work:
         row = await sensor_to_manage(work.connection, caller, number)
         await sensor_store.delete_sensor(work.connection, row.account_id, number)
         await _record(work.connection, caller, call.actor, "sensor:deleted", row)
