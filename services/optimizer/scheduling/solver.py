@@ -24,7 +24,7 @@ from services.optimizer.scheduling.search import NOTHING, Search
 
 _CULPRIT_S = 20.0  # most seconds spent on finding out why there is no schedule
 _PROVEN = 1e-9  # of all costs: a difference to the bound up to this is none
-_ENDED = 1e-7  # the same where the solver says that there is nothing better
+_ENDED = 1e-5  # the same where the solver says that there is nothing better: dear breaches magnify its tolerances
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class Solution:
     level_mwh: FloatArray  # (G, N + 1) of stocks: at the start, and at the end of each step
     costs: FloatArray  # (C,) of commitments, in their order [currency]
     objective: float  # sum of costs
-    gap: float  # (objective - bound)/max(|objective|, 1e-9), 0 when proven to be the least
-    is_proven: bool  # whether the gap is within what was asked for; otherwise time ran out first
+    gap: float  # (objective - bound)/max(|objective|, 1e-9), 0 when proven to be the least but for rounding
+    is_proven: (
+        bool  # whether the gap is within what was asked for, or the solver's tolerances; otherwise time ran out first
+    )
 
 
 def solve(problem: ScheduleProblem, *, time_limit_s: float = 60.0, mip_gap: float = 0.0) -> Solution:
@@ -56,11 +58,10 @@ def solve(problem: ScheduleProblem, *, time_limit_s: float = 60.0, mip_gap: floa
     power_mw, level_mwh = _schedule(problem, program, found.x)
     costs = costs_of(problem, power_mw, level_mwh)
     objective = float(costs.sum())
-    # A solver that has ended by itself has closed the gap up to its tolerances, which dear breaches magnify.
-    least = (_ENDED if found.end is End.OPTIMAL else _PROVEN) * float(np.abs(costs).sum()) + NOTHING
-    rest = found.cost - found.bound
-    gap = 0.0 if rest <= least else rest / max(abs(objective), NOTHING)
-    return Solution(power_mw, level_mwh, costs, objective, gap, gap <= mip_gap)
+    total, rest = float(np.abs(costs).sum()), found.cost - found.bound
+    gap = 0.0 if rest <= _PROVEN * total + NOTHING else rest / max(abs(objective), NOTHING)
+    has_ended = found.end is End.OPTIMAL and rest <= _ENDED * total
+    return Solution(power_mw, level_mwh, costs, objective, gap, gap <= mip_gap or has_ended)
 
 
 def _searched(problem: ScheduleProblem, time_limit_s: float, mip_gap: float) -> tuple[Program, Answer]:
