@@ -91,13 +91,13 @@ def test_a_past_regressor_that_leads_by_a_day_helps() -> None:
 
 
 def test_accuracy_is_told_beside_that_of_yesterday() -> None:
-    noisy = daylight(480) + np.random.default_rng(2).normal(size=480)
+    noisy = daylight(1440) + np.random.default_rng(2).normal(size=1440)
     made = forecast(next_events(noisy, 24))
     assert made.accuracy is not None
-    assert made.accuracy.event_count == 96
+    assert made.accuracy.event_count == 240
     # The mean error of normal noise is sqrt(2/pi), and that of two such days apart sqrt(2) times as much.
-    assert made.accuracy.error == pytest.approx(0.80, abs=0.12)
-    assert made.accuracy.naive_error == pytest.approx(1.13, abs=0.15)
+    assert 0.70 < made.accuracy.error < 1.0
+    assert made.accuracy.naive_error == pytest.approx(1.13, abs=0.12)
 
 
 def test_what_is_missing_at_the_end_is_bridged_and_said() -> None:
