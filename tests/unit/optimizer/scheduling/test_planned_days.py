@@ -355,6 +355,18 @@ def test_a_process_runs_in_its_cheapest_hours(kind: str, blocked: list[int], run
     assert list(site.output(planned, "power").values) == [4.0 if one in running else 0.0 for one in range(24)]
 
 
+def test_a_process_may_seek_the_dearest_hours() -> None:
+    site = Site()
+    site.sensor("power", "kW", 3600, asset_id=site.asset("chp", "process"), consumption_is_positive=True)
+    model = {"sensor": "$power", "duration": "PT2H", "power": "4 kW", "process-type": "SHIFTABLE"}
+    context = {"consumption-price": segments([10, 50, 60, 20], "EUR/MWh")}
+    planned = site.plan([model | {"optimization-direction": "MAX"}], context)
+    assert list(site.output(planned, "power").values) == [0, 4, 4, 0]
+    # A begun step is used whole.
+    planned = site.plan([model | {"duration": "PT50M"}], context)
+    assert list(site.output(planned, "power").values) == [4, 0, 0, 0]
+
+
 def test_a_process_without_room_fails_with_a_reason() -> None:
     site = Site(start=datetime(2024, 1, 1, tzinfo=UTC))
     site.sensor("power", "kW", 3600, asset_id=site.asset("washing", "process"), consumption_is_positive=True)

@@ -170,6 +170,24 @@ ZIGZAG = {"consumption-price": segments([10, 50, 20, 60], "EUR/MWh")}
 
 
 @pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        # Bought at 10, 50 and 20, all is sold at 60.
+        ({"site-consumption-capacity": "40 kW"}, [40, 20, 40, -100]),
+        # What is bought at 10 is sold in all other hours.
+        ({"site-production-capacity": "30 kW"}, [90, -30, -30, -30]),
+        ({"site-power-capacity": "20 kW"}, [20, -20, 20, -20]),
+        ({"site-power-capacity": "20 kW", "site-production-capacity": "10 kW"}, [20, -10, 0, -10]),
+    ],
+)
+def test_limits_of_the_site_bind_where_nothing_is_relaxed(context: dict[str, str], expected: list[float]) -> None:
+    site = battery()
+    model = {"sensor": "$power", **BASE, "prefer-charging-sooner": False}
+    planned = site.plan([model], ZIGZAG | context | {"relax-constraints": False})
+    assert list(site.output(planned, "power").values) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
     ("attributes", "cost"),
     [
         # What is there at the start is sold at 50 and bought anew at 20, to be sold at 60.

@@ -27,6 +27,8 @@ def planned(commitments: list[dict[str, Any]], step_minutes: int = 60) -> Planne
         entries.append({"sensor": f"${name}", **BASE, "soc-max": "500 kWh", **FIXED, **full})
     site.sensor("load", "kW", 3600)
     site.store(site.names["load"], [5.0, 0.0, 0.0, 0.0])
+    site.sensor("toll", "EUR/kW", 3600)
+    site.store(site.names["toll"], [0.01, 0.01, 0.01, 0.01])
     site.sensor("fee", "EUR/MWh", 3600)
     site.store(site.names["fee"], [40.0, None, 20.0, None])
     context = {
@@ -62,6 +64,21 @@ def contract(**fields: Any) -> dict[str, Any]:
 )
 def test_deviating_from_the_baseline_costs_what_was_agreed(fields: dict[str, Any], cost: float) -> None:
     assert planned([contract(**fields)]).commitment_costs["contract"] == pytest.approx(cost, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("price", "cost"),
+    [
+        # As with hours, where the price is of energy; four times as much, where it is of power.
+        ({"sensor": "$fee"}, 0.04 * 55 + 0.02 * 50),
+        ({"sensor": "$toll"}, 4 * 0.01 * 205),
+        (segments([100, 0], "EUR/MWh"), 5.5),
+        (segments([100, 0], "EUR/MW"), 4 * 5.5),
+    ],
+)
+def test_prices_of_sensors_and_lists_count_by_their_units_at_quarters_of_an_hour(price: Any, cost: float) -> None:
+    costs = planned([contract(up_price=price)], step_minutes=15).commitment_costs
+    assert costs["contract"] == pytest.approx(cost, rel=1e-6)
 
 
 def test_a_price_of_power_counts_in_every_step_whatever_its_length() -> None:

@@ -78,7 +78,7 @@ def test_a_day_of_23_hours_ends_where_the_next_begins() -> None:
 def test_hours_of_a_clock_that_goes_forward_by_half_an_hour_count_by_the_time_that_they_cover() -> None:
     zone = ZoneInfo("Australia/Lord_Howe")
     # At two it is half past two, so that the hour from there to three lasts half an hour.
-    hours = [datetime(2026, 10, 4, *at, tzinfo=zone) for at in ((0,), (1,), (2, 30), (3,), (4,))]
+    hours = [datetime(2026, 10, 4, at, minute, tzinfo=zone) for at, minute in ((0, 0), (1, 0), (2, 30), (3, 0), (4, 0))]
     starts = np.array([epoch_s(hour) for hour in hours], dtype=np.int64)
     assert list(np.diff(starts)) == [3600, 3600, 1800, 3600]
     prices = InputSeries(starts, np.array([1.0, 2.0, 4.0, 8.0, 16.0]), 3600, "MW")

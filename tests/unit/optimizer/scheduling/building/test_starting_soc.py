@@ -80,6 +80,8 @@ def test_what_is_given_counts_before_what_is_stored() -> None:
         ([{"value": "100 kWh", "start": hour(-1), "end": hour(1)}], -9),
         ([{"value": "100 kWh", "datetime": hour(-2)}, {"value": "0 kWh", "datetime": hour(-3)}], -9),
         ([{"value": "0 kWh", "datetime": hour(0)}, {"value": "100 kWh", "datetime": hour(0.5)}], -8),
+        ([{"value": "100 kWh", "datetime": hour(2)}, {"value": "0 kWh", "datetime": hour(-2)}], -9),
+        ([{"value": "0 kWh", "datetime": hour(-2)}, {"value": "100 kWh", "datetime": hour(2)}], -9),
     ],
 )
 def test_a_list_tells_the_start_by_the_period_around_it_or_the_nearest_moment(
