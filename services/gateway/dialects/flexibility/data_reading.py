@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import BaseModel
 
-from services.gateway.dialects.flexibility.fields import LARGEST
+from services.gateway.dialects.flexibility.fields import LARGEST, is_storable
 from services.gateway.dialects.flexibility.posted_values import DATA
 from services.gateway.dialects.flexibility.reading import Given, NotJson, is_labelled_as_json
 from services.gateway.dialects.flexibility.validation import JSON_BODY, WHOLE, Invalid, invalid_field, read_as
@@ -59,6 +59,9 @@ class JsonObject(Generic[M]):
             raise NotJson("The body of the request is not valid JSON.") from None
         if not isinstance(found, dict):
             raise Invalid(JSON_BODY, {WHOLE: ["Invalid input type."]})
+        # Only where there may be one: to look at every value of a large body would take longer than to read it.
+        if rb"\u0000" in body and not is_storable(found):
+            raise Invalid(JSON_BODY, {WHOLE: ["A text with a NUL cannot be stored."]})
         return found
 
     def describe(self) -> BodyDescription:

@@ -69,7 +69,7 @@ def parsed_json(value: object) -> object:
 
 
 def _storable(value: T) -> T:
-    if not _is_storable(value):
+    if not is_storable(value):
         raise ValueError("Not valid JSON: a number that is not finite, or a text with a NUL.")
     return value
 
@@ -80,12 +80,13 @@ def _coordinate(degrees: float) -> float:
     return degrees
 
 
-def _is_storable(value: object) -> bool:
+def is_storable(value: object) -> bool:
+    """Whether the database can hold a value of JSON: no NUL in a text, no number that is not finite."""
     # The parser bounds the depth.
     if isinstance(value, Mapping):
-        return all(_is_storable(key) and _is_storable(item) for key, item in value.items())
+        return all(is_storable(key) and is_storable(item) for key, item in value.items())
     if isinstance(value, list):
-        return all(_is_storable(item) for item in value)
+        return all(is_storable(item) for item in value)
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, str) or "\x00" not in value

@@ -114,7 +114,8 @@ class UploadForm:
         raise invalid_field(UPLOAD, FILES, f"The form has more than {MOST_PARTS} parts.")
 
     async def _read_file(self, incoming: IncomingBody, upload: Upload, part: BodyPartReader, pieces: Pieces) -> None:
-        name = (part.filename or "").replace("\x00", "")[-LONGEST_NAME:]
+        # Without what no text could hold that is written later.
+        name = (part.filename or "").replace("\x00", "").encode("utf-8", "replace").decode()[-LONGEST_NAME:]
         if PurePath(name).suffix.lower() not in SUFFIXES:
             raise invalid_field(UPLOAD, FILES, f"Invalid filename: {name}. Only CSV or Excel files are accepted.")
         kind = part.headers.get("Content-Type", "").partition(";")[0].strip().lower()
