@@ -42,7 +42,7 @@ async def site(databases: TestDatabases) -> AsyncIterator[Site]:
 
 
 def anything(rng: random.Random, depth: int = 0) -> Any:
-    kinds = [MOMENTS, DURATIONS, UNITS, TEXTS, NUMBERS, QUANTITIES, [None, True, False]]
+    kinds: list[list[Any]] = [MOMENTS, DURATIONS, UNITS, TEXTS, NUMBERS, QUANTITIES, [None, True, False]]
     if depth < 3 and rng.random() < 0.25:
         return [anything(rng, depth + 1) for _ in range(rng.randrange(4))]
     if depth < 3 and rng.random() < 0.25:
