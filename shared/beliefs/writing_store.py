@@ -145,7 +145,7 @@ def _batches(series: Sequence[NewSeries]) -> Iterator[list[int]]:
     spans: dict[tuple[int, int, float], list[tuple[int, int]]] = defaultdict(list)
     for number, each in enumerate(series):
         count = len(each.starts_us)
-        span = (min(each.starts_us), max(each.starts_us)) if count else (0, -1)
+        span = _span(each.starts_us)
         key = (each.sensor_id, each.source_id, each.probability)
         overlaps = any(span[0] <= last and first <= span[1] for first, last in spans[key])
         if batch and (overlaps or size + count > VALUES_AT_ONCE):
@@ -157,6 +157,14 @@ def _batches(series: Sequence[NewSeries]) -> Iterator[list[int]]:
         spans[key].append(span)
     if batch:
         yield batch
+
+
+def _span(starts_us: Sequence[int]) -> tuple[int, int]:
+    if not len(starts_us):
+        return 0, -1
+    if isinstance(starts_us, range):  # need not be gone through
+        return starts_us[0], starts_us[-1]
+    return min(starts_us), max(starts_us)
 
 
 async def _write_large(raw: BoundedConnection, series: NewSeries) -> Written:
