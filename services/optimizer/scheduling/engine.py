@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import highspy
@@ -18,6 +18,7 @@ from services.optimizer.scheduling.program import Program
 _TOLERANCE = 1e-9  # of rows, columns and reduced costs, in scaled units
 _DUAL_TOLERANCE = 1e-7  # of reduced costs while choices are made, before the solution is made exact
 _FINER_S = 2.0  # most seconds spent on the finer tolerance after the coarser one
+_SAME_COST = 1e-12  # of all that is paid, that solutions with the same cost may differ by
 _POWER = 16.0  # MW: what the largest power is scaled to, about
 _COST = 64.0  # currency per MW: what prices of energy are scaled to, about
 _LOWER = 0.25  # the quantile of prices that is one of energy, where others are of breaches
@@ -80,6 +81,8 @@ class Relaxation:
         self._remaining_s = remaining_s
         self._solver = _solver()
         self._can_be_finer = True
+        self._cost = program.cost * (scale.cost / scale.column)
+        self._sizes = len(program.cost), len(program.row_lower)
         _load(self._solver, program, scale, None)
 
     def hold(self, columns: IntArray, values: FloatArray) -> None:
@@ -105,6 +108,31 @@ class Relaxation:
         finer = self._solved(_TOLERANCE, min(_FINER_S, self._remaining_s()))
         self._can_be_finer = finer.x is not None
         return finer if self._can_be_finer else coarse
+
+    def preferred(self, best: Answer, wish: FloatArray) -> Answer:
+        """Of all solutions that cost as little as the last one found, ``best``, the one with the most ``wish @ x``.
+
+        What has a price stays as it is: such a solution moves only what costs nothing to move. It is the last that is solved here.
+        """
+        if best.x is None or not self._can_be_finer:
+            return best
+        solution, columns, rows = self._solver.getSolution(), *self._sizes
+        x, activity = np.array(solution.col_value), np.array(solution.row_value)
+        priced = np.flatnonzero(np.abs(np.array(solution.col_dual)) > _TOLERANCE).astype(np.int32)
+        self._solver.changeColsBounds(len(priced), priced, x[priced], x[priced])
+        priced_rows = np.flatnonzero(np.abs(np.array(solution.row_dual)) > _TOLERANCE).astype(np.int32)
+        for row in priced_rows.tolist():
+            self._solver.changeRowBounds(row, activity[row], activity[row])
+        if len(priced) == columns and len(priced_rows) == rows:
+            return best
+        self._solver.changeColsCost(columns, np.arange(columns, dtype=np.int32), -wish)
+        if _run(self._solver, min(_FINER_S, self._remaining_s())) is not End.OPTIMAL:
+            return best
+        found = np.asarray(self._solver.getSolution().col_value)
+        cost = float(self._cost @ found)
+        if cost - float(self._cost @ x) > _SAME_COST * float(np.abs(self._cost * x).sum()):
+            return best
+        return replace(best, x=found / self._scale.column)
 
     def _solved(self, dual_tolerance: float, limit_s: float) -> Answer:
         self._solver.setOptionValue("dual_feasibility_tolerance", dual_tolerance)

@@ -60,6 +60,19 @@ class Program:
     flow_columns: int  # so many columns come first that are of powers and their sums
 
     @property
+    def order_of_devices(self) -> FloatArray | None:
+        """(C,) what is highest where devices take power one after the other; None where at most one can move."""
+        moving = [placed for placed in self.powers if placed.pieces.is_present.any()]
+        if len(moving) < 2:
+            return None
+        wish = np.zeros(len(self.cost))
+        for rank, placed in enumerate(reversed(moving), start=1):
+            step_count = placed.column.shape[1]
+            earlier = np.broadcast_to(1.0 - np.arange(step_count) / step_count, placed.column.shape)
+            wish[placed.column[placed.pieces.is_present]] = rank / len(moving) * earlier[placed.pieces.is_present]
+        return wish
+
+    @property
     def largest_power_mw(self) -> float:
         """The largest edge of a power, for scaling."""
         return max(

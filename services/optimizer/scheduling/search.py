@@ -35,8 +35,10 @@ class Search:
     def best(self) -> Answer:
         """The best solution with its bound; ``end`` is TIME if time ran out before the gap was closed."""
         relaxed = self._relaxation.solve()
-        if relaxed.x is None or not _any(self._ignored(relaxed.x)):
+        if relaxed.x is None:
             return relaxed
+        if not _any(self._ignored(relaxed.x)):
+            return self._in_order(relaxed)
         best, chosen = self._repaired(relaxed.x)
         best = replace(best, bound=relaxed.cost)
         if self._is_close(best):
@@ -52,6 +54,14 @@ class Search:
                 break
             chosen = [mask | more for mask, more in zip(chosen, touched, strict=True)]
         return best
+
+    def _in_order(self, best: Answer) -> Answer:
+        """Where it costs nothing, devices take what they need in the order in which they are given, and early."""
+        wish = self._program.order_of_devices
+        if wish is None:
+            return best
+        preferred = self._relaxation.preferred(best, wish)
+        return best if preferred.x is None or _any(self._ignored(preferred.x)) else preferred
 
     def _improved(self, best: Answer, chosen: Masks) -> tuple[Answer, Masks]:
         """The better of the best and the mixed-integer program's solution, and which breaks that one would have ignored."""

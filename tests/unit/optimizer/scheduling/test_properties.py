@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.optimizer.scheduling.errors import Infeasible
-from services.optimizer.scheduling.problem import Commitment, Device, Flow, Kind, ScheduleProblem
+from services.optimizer.scheduling.problem import Commitment, Device, Flow, Kind, Level, Limit, ScheduleProblem, Stock
 from services.optimizer.scheduling.program import assemble
 from services.optimizer.scheduling.reduction import reduce_problem
 from services.optimizer.scheduling.solver import Solution, solve
@@ -174,3 +174,23 @@ def test_prices_for_both_ways_together_need_no_choice() -> None:
     solution = solve(problem)
     assert np.allclose(solution.power_mw, 0.0)
     assert solution.objective == 0.0
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_where_it_costs_nothing_devices_take_what_they_need_in_their_order(count: int) -> None:
+    """One connection for chargers that each need a step of it, at one price: there are as many best schedules as orders."""
+    steps = count + 2
+    none, most = np.zeros(steps), np.full(steps, 50e-3)
+    devices = tuple(Device(f"charger {d}", none, most) for d in range(count))
+    full = np.full(steps, np.nan)
+    full[-1] = 50e-3
+    stocks = tuple(Stock(f"car {d}", (d,), 0.0, upper_mwh=most, equal_mwh=full) for d in range(count))
+    everyone = tuple(range(count))
+    energy = Commitment("energy", Kind.EACH, Flow(everyone), none, np.full(steps, 20.0), np.full(steps, 20.0))
+    sooner = tuple(
+        Commitment(f"sooner {d}", Kind.EACH, Level(d), most, none, -1e-3 * np.linspace(1.0, 0.0, steps))
+        for d in everyone
+    )
+    connection = Limit("connection", everyone, none, most)
+    problem = ScheduleProblem(1.0, steps, devices, stocks, (connection,), commitments=(energy, *sooner))
+    assert solve(problem).power_mw == pytest.approx(50e-3 * np.eye(count, steps), abs=1e-9)
