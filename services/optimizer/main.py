@@ -9,6 +9,7 @@ from services.optimizer import metrics
 from services.optimizer.flexibility.forecasts import Forecasts
 from services.optimizer.flexibility.jobs import Jobs
 from services.optimizer.flexibility.jobs import Limits as JobLimits
+from services.optimizer.flexibility.overdue import OverdueJobs
 from services.optimizer.flexibility.schedules import Schedules
 from services.optimizer.handlers import handlers
 from services.optimizer.run_supervisor import Limits, RunSupervisor
@@ -19,6 +20,7 @@ from shared.background import BackgroundLoop
 from shared.bus.runner import Runner
 from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
 from shared.contracts.reconfiguration import RUNS
+from shared.db.models.flexibility import FORECASTING, SCHEDULING
 from shared.errors import WorkerDied
 from shared.process import Process
 from shared.workers import Launcher, WorkerPool
@@ -30,6 +32,7 @@ JOBS_PREFETCH = 16
 RUN_NICENESS = 10
 CHILDREN_END_WITHIN_S = 1.0
 LOOK_AFTER_CHILDREN_EVERY_S = 1.0
+LOOK_FOR_OVERDUE_JOBS_EVERY_S = 60.0
 # Kernels that are not in the cache yet are compiled at the first start, which takes a minute on a slow machine.
 CHILDREN_READY_WITHIN_S = 120.0
 
@@ -94,6 +97,7 @@ class Optimizer:
             async with asyncio.timeout(CHILDREN_READY_WITHIN_S):
                 await self._launcher.ready()
         self._supervisor.start()
+        self._overdue.start()
         for runner in self._runners:
             await runner.start()
 
@@ -104,7 +108,7 @@ class Optimizer:
             *(runner.stop(within_s=working_s) for runner in self._runners),
             self._supervisor.stop(within_s=working_s),
         )
-        await self._children.stop(within_s=CHILDREN_END_WITHIN_S)
+        await asyncio.gather(*(loop.stop(within_s=CHILDREN_END_WITHIN_S) for loop in (self._children, self._overdue)))
         for pool in (self._pool, *self._job_pools):
             pool.close()
         await self._launcher.close()
@@ -127,6 +131,8 @@ class Optimizer:
         of_schedules, of_forecasts = self._job_pools
         schedules = Schedules(process.database, of_schedules, process.clock, limits)
         forecasts = Forecasts(process.database, of_forecasts, process.clock, limits)
+        overdue = OverdueJobs(process.database, {SCHEDULING: schedules, FORECASTING: forecasts}, limits)
+        self._overdue = BackgroundLoop("overdue-jobs", overdue.sweep, every_s=LOOK_FOR_OVERDUE_JOBS_EVERY_S)
         of_both = (jobs.handler(ScheduleRequested, schedules), jobs.handler(ForecastRequested, forecasts))
         first, second = (
             Runner(process.database, process.bus, [handler], prefetch=JOBS_PREFETCH) for handler in of_both

@@ -25,6 +25,7 @@ ACROSS_ACCOUNTS = {
     "services/gateway/dialects/line_telemetry/clients.py": "administrators of the site",
     "services/gateway/dialects/reconfiguration/expiry.py": "the sweep of what has expired",
     "services/gateway/housekeeping.py": "sweeps",
+    "services/optimizer/flexibility/overdue.py": "the sweep of jobs that nobody will end",
     "services/optimizer/flexibility/series.py": "schedules and forecasts read what is public, and what consultants lend their clients",
     "services/optimizer/run_supervisor.py": "heartbeat, watch and sweep serve the runs of all accounts together",
     "services/telemetry/": "takes what waits of all accounts together, each with the account of its sensor",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.models.flexibility import STARTED, job_outputs, job_states, jobs
+from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
 
 # A job that waits for its steps.
@@ -88,6 +89,22 @@ async def find_open(connection: AsyncConnection, account_id: AccountId, job_id: 
         row.position,
         row.created_at,
     )
+
+
+async def find_overdue(
+    connection: AsyncConnection, kinds: Collection[str], after: timedelta, at_most: int
+) -> list[tuple[AccountId, JobId, str]]:
+    """Jobs of all accounts that were begun longer ago than that and have not ended: account, id and kind."""
+    statement = (
+        select(jobs.c.account_id, jobs.c.job_id, jobs.c.kind)
+        .join(job_states, job_states.c.job_id == jobs.c.job_id)
+        .where(
+            job_states.c.state == STARTED, job_states.c.started_at < func.now() - after, jobs.c.kind.in_(list(kinds))
+        )
+        .order_by(job_states.c.started_at)
+        .limit(at_most)
+    )
+    return [(account_id_of(row[0]), job_id_of(row[1]), row[2]) for row in await connection.execute(statement)]
 
 
 async def mark_started(connection: AsyncConnection, account_id: AccountId, job_id: JobId, started_at: datetime) -> None:
