@@ -53,7 +53,12 @@ async def delete_data(app: Flexibility, call: Call[None, Given]) -> Reply:
     sensor_id = number_in_path(call, UnknownSensor)
     wanted = read_as(DeleteData, call.body, JSON_BODY)
     async with writing_sensor(
-        app.database, call.identity, sensor_id, may=may_manage, command_timeout_s=DELETED_WITHIN_S
+        app.database,
+        call.identity,
+        sensor_id,
+        may=may_manage,
+        changes_beliefs=True,
+        command_timeout_s=DELETED_WITHIN_S,
     ) as at:
         _check_window(wanted, at.sensor)
         of = SensorId(sensor_id)

@@ -67,9 +67,13 @@ async def writing_sensor(
     *,
     may: May = may_work_on,
     unknown: Unknown = UnknownSensor,
+    changes_beliefs: bool = False,
     command_timeout_s: float | None = None,
 ) -> AsyncIterator[WrittenSensor]:
     """A sensor that the caller may post data to, or do with what ``may`` says.
+
+    With ``changes_beliefs`` the transaction may change what is known of the sensor, also of a public one; else it may write about it,
+    in the caller's account where it is public.
 
     Raises:
         NotPermitted: they may not. What ``unknown`` gives (404 by default): there is none of this id.
@@ -77,7 +81,7 @@ async def writing_sensor(
     longer = {} if command_timeout_s is None else {"command_timeout_s": command_timeout_s}
     async with database.unit_of_work(identity.account_id, **longer) as work:
         sensor = await data_store.find_target(work.connection, sensor_id, user_number=identity.user_number)
-        if sensor is not None:
+        if sensor is not None and (sensor.owner is not None or not changes_beliefs):
             _check(may, identity, sensor)
             yield WrittenSensor(work.connection, work.outbox, sensor)
             return
@@ -90,10 +94,10 @@ async def writing_sensor(
 async def _reach_elsewhere(database: Database, identity: Identity, sensor_id: int, may: May, unknown: Unknown) -> Reach:
     async with database.reading(EVERY_ACCOUNT) as connection:
         sensor = await data_store.find_target(connection, sensor_id, user_number=identity.user_number)
-    if sensor is None or sensor.owner is None:
+    if sensor is None:
         raise unknown(sensor_id)
     _check(may, identity, sensor)
-    return sensor.owner.account_id
+    return EVERY_ACCOUNT if sensor.owner is None else sensor.owner.account_id
 
 
 async def _found_again(connection: AsyncConnection, identity: Identity, sensor_id: int, unknown: Unknown) -> Target:

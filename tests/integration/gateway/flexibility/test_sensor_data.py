@@ -217,6 +217,9 @@ async def test_consultants_work_for_their_clients_and_everybody_reads_what_is_pu
     await site.stored(price, DAY, "PT30M", [50, 60], "EUR/MWh", by=people.root)
     assert await site.values(price, DAY, "PT30M", "EUR/kWh", by=people.stranger) == pytest.approx([0.05, 0.06])
     assert (await site.post(price, DAY, "PT15M", [1], "EUR/MWh")).status == 403
+    assert (await site.api.call("DELETE", f"sensors/{price}/data", by=people.chief)).status == 403
+    assert (await site.api.call("DELETE", f"sensors/{price}/data", by=people.root)).status == 204
+    assert await site.values(price, DAY, "PT30M", "EUR/kWh") == [NONE, NONE]
 
 
 # ------------------------------------------------------------------ posting
