@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -13,8 +15,9 @@ from services.cli.demo.command import running_busbar
 ROOT = Path(__file__).parents[2]
 
 
-def curl_session() -> str:
-    blocks = re.findall(r"<!-- curl session[^>]*-->\n```bash\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+def session(name: str) -> str:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    blocks = re.findall(rf"<!-- {name} session[^>]*-->\n```bash\n(.*?)```", readme, re.S)
     assert len(blocks) == 1
     return str(blocks[0])
 
@@ -22,7 +25,7 @@ def curl_session() -> str:
 @pytest.mark.timeout(180)
 def test_the_curl_session_works_when_pasted() -> None:
     with running_busbar() as url:
-        script = curl_session().replace("http://127.0.0.1:8000", url)
+        script = session("curl").replace("http://127.0.0.1:8000", url)
         assert url in script
         # As a person pastes it: each command runs whatever the one before it did; failures show in the output.
         done = subprocess.run(
@@ -36,3 +39,23 @@ def test_the_curl_session_works_when_pasted() -> None:
     assert '"proof":"enumerated"' in output and '"is_optimal":true' in output
     opened = re.search(r'"objective_value":([\d.]+)', output)
     assert opened is not None and abs(float(opened.group(1)) / 1000 - 139.551) < 0.01
+
+
+@pytest.mark.timeout(180)
+def test_the_first_schedule_works_when_pasted(tmp_path: Path) -> None:
+    with running_busbar(tmp_path / "data") as url:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSBAR_")}
+        done = subprocess.run(
+            ["bash", "-c", session("flexibility")],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env=environment | {"BUSBAR": url, "BUSBAR_DATA_DIR": str(tmp_path / "data")},
+        )
+    assert done.stderr == ""
+    schedule = json.loads(done.stdout.splitlines()[-1])
+    assert "values" in schedule, done.stdout
+    assert schedule["values"] == pytest.approx([100, -100, 100, -100], abs=1e-4)
+    assert schedule["scheduler_info"]["commitment_costs"]["electricity net energy"] == pytest.approx(-8)

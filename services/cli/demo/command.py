@@ -40,15 +40,16 @@ def run_demo(report: Path) -> bool:
 
 
 @contextlib.contextmanager
-def running_busbar() -> Iterator[str]:
-    """`busbar up` on a free port and a temporary folder, as a process tree of its own."""
+def running_busbar(data_dir: Path | None = None) -> Iterator[str]:
+    """`busbar up` on a free port and a folder, or a temporary one, as a process tree of its own."""
     home = Path(tempfile.mkdtemp(prefix="busbar-demo-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = (home / "busbar.log").open("wb")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSBAR_")}
-    command = [sys.executable, "-m", "services.cli.main", "up", "--port", str(port), "--data-dir", str(home / "data")]
+    command = [sys.executable, "-m", "services.cli.main", "up", "--port", str(port), "--data-dir"]
+    command.append(str(data_dir or home / "data"))
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command
     url = f"http://127.0.0.1:{port}"
     try:
