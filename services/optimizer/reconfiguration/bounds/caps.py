@@ -114,7 +114,7 @@ def _with_generation(network: ReducedNetwork, per_unit: PerUnit, blocks: Blocks,
         q_low=demand_q[arcs.fed] - q_back,
         q_high=q_most - generated_q[arcs.fed],
         current2=current2,
-        v2=_highest_voltages(network, per_unit, blocks, loss_cap, lost_q, made_q),
+        v2=_highest_voltages(network, arcs, per_unit, blocks, loss_cap, lost_q, made_q),
     )
 
 
@@ -125,7 +125,13 @@ def _behind(blocks: Blocks, arcs: Arcs, amount: FloatArray) -> FloatArray:
 
 
 def _highest_voltages(
-    network: ReducedNetwork, per_unit: PerUnit, blocks: Blocks, loss_cap: float, lost_q: float, made_q: float
+    network: ReducedNetwork,
+    arcs: Arcs,
+    per_unit: PerUnit,
+    blocks: Blocks,
+    loss_cap: float,
+    lost_q: float,
+    made_q: float,
 ) -> FloatArray:
     """(n,) squared voltages that no solution exceeds: the lower of two caps.
 
@@ -135,13 +141,15 @@ def _highest_voltages(
     """
     z_base_ohm = per_unit.v_base_v**2 / per_unit.s_base_va
     r, x = network.r_ohm / z_base_ohm, network.x_ohm / z_base_ohm
+    demand_p, demand_q = np.maximum(per_unit.p, 0.0), np.maximum(per_unit.q, 0.0)
     p_back, q_back, q_most = (
         blocks.beyond(np.concatenate([[0.0], amount]))
-        for amount in (np.maximum(-per_unit.p, 0.0), np.maximum(-per_unit.q, 0.0), np.maximum(per_unit.q, 0.0))
+        for amount in (demand_p - per_unit.p, demand_q - per_unit.q, demand_q)
     )
+    q_back = q_back + made_q
     by_flow = 2.0 * (
-        p_back * blocks.heaviest_trees(r)
-        + (q_back + made_q) * blocks.heaviest_trees(np.maximum(x, 0.0))
+        _largest_return(blocks, arcs, r, demand_p, p_back)
+        + _largest_return(blocks, arcs, np.maximum(x, 0.0), demand_q, q_back)
         + (q_most + lost_q) * blocks.heaviest_trees(np.maximum(-x, 0.0))
     )
     by_loss = blocks.heaviest_trees(np.divide(r**2 + x**2, r, out=np.zeros(r.size), where=r > 0.0))
@@ -149,3 +157,31 @@ def _highest_voltages(
         1.0 + blocks.along(by_flow), (1.0 + np.sqrt(loss_cap * blocks.along(by_loss))) ** 2
     )
     return highest[1:]
+
+
+def _largest_return(
+    blocks: Blocks, arcs: Arcs, weight: FloatArray, demand: FloatArray, generated: FloatArray
+) -> FloatArray:
+    """(B,) what the power that flows back over the lines of a path in a block comes to at the most, times their ``weight`` (m,).
+
+    What flows back over a line is at most what is generated in the block and beyond it (B,), less what is drawn behind the line:
+    by the buses that it and the later lines of the path feed, with all that hangs on these. Each bus is fed over one of its lines.
+    Most would come back if buses with heavy lines and little demand came last, and could be had in parts.
+    """
+    largest = generated * blocks.heaviest_trees(weight)
+    of_bus = np.zeros(demand.size)
+    np.maximum.at(of_bus, arcs.fed, weight[arcs.line])
+    block_of_bus = blocks.of_vertex[1:]
+    hanging = np.bincount(blocks.entry, blocks.beyond(np.concatenate([[0.0], demand])), minlength=demand.size + 1)[1:]
+    for block in np.flatnonzero(generated > 0.0).tolist():
+        buses = np.flatnonzero(block_of_bus == block)
+        gain, drawn = of_bus[buses], (demand + hanging)[buses]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            order = np.argsort(np.where(gain > 0.0, -gain / drawn, 0.0), kind="stable")
+        gain, drawn = gain[order], drawn[order]
+        end = np.cumsum(drawn)
+        before, behind = np.minimum(end - drawn, generated[block]), np.minimum(end, generated[block])
+        share = np.divide(behind - before, drawn, out=np.ones(order.size), where=drawn > 0.0)
+        back = generated[block] - 0.5 * (before + behind)
+        largest[block] = min(largest[block], float((gain * share * back).sum()))
+    return largest

@@ -72,7 +72,7 @@ def relax(problem: ReconfigurationProblem, period: int, objective: float | None)
     arcs = find_arcs(network)
     if np.setdiff1d(np.flatnonzero(~network.is_provider), arcs.fed).size:
         raise NoRelaxation("no line leads to some bus")
-    per_unit = _per_unit(problem, period, arcs)
+    per_unit = per_unit_of(problem, period, arcs)
     price = (
         float(problem.hours[period] * problem.weights[TOTAL_LOSS]) / 1e6 * per_unit.s_base_va
     )  # objective per unit of loss
@@ -121,7 +121,12 @@ def _check(problem: ReconfigurationProblem) -> None:
         raise NoRelaxation("a price is negative, or losses have none")
 
 
-def _per_unit(problem: ReconfigurationProblem, period: int, arcs: Arcs) -> PerUnit:
+def per_unit_of(problem: ReconfigurationProblem, period: int, arcs: Arcs) -> PerUnit:
+    """A period per unit of the highest provider voltage and of a share of the demand.
+
+    Raises:
+        NoRelaxation: there is no demand.
+    """
     network = problem.network
     p_w = np.where(network.is_provider, 0.0, problem.p_w[period])
     q_var = np.where(network.is_provider, 0.0, problem.q_var[period])
