@@ -18,6 +18,8 @@ from shared.ids import AccountId, JobId, SensorId
 
 # A job that waits for its steps.
 DEFERRED = "DEFERRED"
+# One that nobody will work on, because what it was to follow has failed.
+CANCELED = "CANCELED"
 
 
 @dataclass(frozen=True, slots=True)

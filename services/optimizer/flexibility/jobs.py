@@ -173,7 +173,9 @@ class Jobs:
 
     def _failure(self, failure: BusbarError, started_at: datetime) -> JobEnd:
         error_type = getattr(failure, "error_type", type(failure).__name__)
-        return JobEnd(FAILED, started_at, failure=f"{error_type}: {failure.message}")
+        return JobEnd(
+            FAILED, started_at, failure=f"{error_type}: {failure.message}", info=getattr(failure, "info", None)
+        )
 
     @asynccontextmanager
     async def _shown(self, job: Job, started_at: datetime) -> AsyncIterator[None]:

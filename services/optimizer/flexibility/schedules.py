@@ -7,17 +7,18 @@ job itself waits for these steps: each, when it is done, starts the next, and th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.optimizer.flexibility import job_store, site_store, step_store
-from services.optimizer.flexibility.job_store import DEFERRED, Job, JobEnd, Output
+from services.optimizer.flexibility.job_store import CANCELED, DEFERRED, Job, JobEnd, Output
 from services.optimizer.flexibility.jobs import Done, Limits, check_owned
 from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader, named_sensors
 from services.optimizer.flexibility.site_store import OwnedSensor
+from services.optimizer.flexibility.step_store import Step
 from services.optimizer.questions import Workers
 from services.optimizer.tasks import entry
 from services.optimizer.tasks.flexibility_values import (
@@ -227,11 +228,20 @@ def _after(job: Job) -> Any:  # Any: a function of a unit of work
             return []
         whole = replace(job, job_id=job.parent_job_id)
         await step_store.gather_outputs(uow.connection, job.account_id, job.parent_job_id)
-        end = _all_together(ended) if failed is None else replace(failed, result=None, info=None)
+        end = _all_together(ended) if failed is None else replace(failed, result=None)
         written = await job_store.end_job(uow.connection, whole.account_id, whole.job_id, end)
-        return [whole.job_id] if written else []
+        return [*([whole.job_id] if written else []), *await _cancelled(uow, job, steps)]
 
     return follow
+
+
+async def _cancelled(uow: UnitOfWork, job: Job, steps: Sequence[Step]) -> list[JobId]:
+    """Ends the steps that will not be done any more, since an earlier one has failed."""
+    waiting = [step.job_id for step in steps if step.end is None]
+    for step_id in waiting:
+        end = JobEnd(CANCELED, job.created_at, failure="An earlier step has failed.")
+        await job_store.end_job(uow.connection, job.account_id, step_id, end)
+    return waiting
 
 
 def _all_together(ended: list[JobEnd]) -> JobEnd:

@@ -72,8 +72,8 @@ def _of_jumps(stock: Stock, problem: ScheduleProblem) -> Iterator[Finding]:
     members = [problem.devices[d] for d in stock.members]
     most = taken * problem.step_h * (gain + sum(_inflow(each, each.upper_mw) for each in members))
     least = taken * problem.step_h * (gain + sum(_inflow(each, each.lower_mw) for each in members))
-    reachable_high = np.append(np.inf, (kept[1:] * high[:-1]) + most[1:])
-    reachable_low = np.append(-np.inf, (kept[1:] * low[:-1]) + least[1:])
+    reachable_high = np.append(np.inf, _kept_of(kept[1:], high[:-1]) + most[1:])
+    reachable_low = np.append(-np.inf, _kept_of(kept[1:], low[:-1]) + least[1:])
     for left, right, is_meant in (
         ("soc-minima", "soc-maxima", np.isnan(equal)),
         ("soc-targets", "soc-targets", ~np.isnan(equal)),
@@ -81,6 +81,11 @@ def _of_jumps(stock: Stock, problem: ScheduleProblem) -> Iterator[Finding]:
         wanted, allowed = np.where(is_meant, low, np.nan), np.where(is_meant, high, np.nan)
         yield from _exceeding(stock.name, left, wanted, "most that can be reached in this step", reachable_high)
         yield from _exceeding(stock.name, "least that can be reached in this step", reachable_low, right, allowed)
+
+
+def _kept_of(kept: FloatArray, level_mwh: FloatArray) -> FloatArray:
+    """What is left of a level; of one without a bound nothing is left either where nothing is kept."""
+    return kept * np.where(kept > 0.0, level_mwh, 0.0)
 
 
 def _inflow(device: Device, power_mw: FloatArray) -> FloatArray:

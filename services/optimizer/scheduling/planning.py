@@ -88,9 +88,18 @@ def plan(request: PlanRequest) -> Planned | PlanFailed:
         raise
     except Infeasible as infeasible:
         # The type is what clients of this API know an infeasible problem by.
-        return PlanFailed("str", "infeasible", infeasible.message, tuple(ground.warnings))
+        return PlanFailed("str", "infeasible", _detail(infeasible, request.window), tuple(ground.warnings))
     except BusbarError as error:
         return PlanFailed(type(error).__name__, error.message, None, tuple(ground.warnings))
+
+
+def _detail(infeasible: Infeasible, window: Window) -> str:
+    """Which constraint cannot be kept, and when: some hold throughout a step, those of stocks at its end."""
+    start, end = window.moment(infeasible.step), window.moment(infeasible.step + 1)
+    return (
+        f"No schedule keeps {infeasible.constraint} in step {infeasible.step + 1}, "
+        f"from {start.isoformat()} to {end.isoformat()}."
+    )
 
 
 def _planned(request: PlanRequest, ground: Ground) -> Planned:

@@ -88,9 +88,8 @@ def plan(given: PreparedSchedule, series: tuple[Events, ...], limits: SolverLimi
     planned = find_plan(request)
     scheduler = _scheduler_of(prepared.collected)
     if isinstance(planned, PlanFailed):
-        return NoSchedule(
-            planned.error_type, planned.message, {"scheduler": scheduler, "warnings": list(planned.warnings)}
-        )
+        info = {"scheduler": scheduler, "detail": planned.detail, "warnings": list(planned.warnings)}
+        return NoSchedule(planned.error_type, planned.message, info)
     return _found(planned, scheduler)
 
 

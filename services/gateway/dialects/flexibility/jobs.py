@@ -129,11 +129,17 @@ def _answer(job: JobRow, children: Sequence[JobRow]) -> Reply:
         "origin": job.kind,
         "func-name": FUNCTIONS[job.kind],
         **{f"{name}-at": _text(moment) for name, moment in times.items()},
-        "exc-info": None if state is None else state.failure,
+        "exc-info": None if state is None else _failure_of(state),
     }
     # Clients of different ages look for one or the other spelling.
     answer |= {name.replace("-", "_"): value for name, value in answer.items() if "-" in name}
     return mapping_reply(answer, status=http_status_of(status))
+
+
+def _failure_of(state: JobState) -> str | None:
+    """Why it failed, and below that what more is known of it."""
+    detail = (state.info or {}).get("detail")
+    return state.failure if state.failure is None or not detail else f"{state.failure}\n{detail}"
 
 
 def _together(children: Sequence[JobRow]) -> JobState | None:

@@ -387,6 +387,17 @@ async def test_a_failed_schedule_says_why_and_is_not_polled_for(site: Site, why:
     assert (told.status, told.json["status"], told.json["exc-info"]) == (422, "FAILED", why)
 
 
+async def test_what_is_known_of_a_failure_is_told_with_the_job_alone(site: Site) -> None:
+    sensor = await site.sensor(resolution="PT1H")
+    job = await accepted(site, **body(sensor))
+    await end(
+        site, job, "FAILED", failure="str: infeasible", info={"scheduler": "ProcessScheduler", "detail": "At noon."}
+    )
+    assert (await job_of(site, job)).json["exc-info"] == "str: infeasible\nAt noon."
+    message = (await schedule(site, sensor, job)).json["message"]
+    assert message.endswith("Scheduling job failed with str: infeasible. ProcessScheduler was used.")
+
+
 async def test_what_is_no_job_and_what_is_another_ones_is_told_apart(site: Site, power: int) -> None:
     for text in ("nope", "00000000-0000-0000-0000-000000000000"):
         got = await schedule(site, power, text)

@@ -318,7 +318,27 @@ async def test_a_step_that_fails_ends_the_whole(site: Site) -> None:
     assert whole.state == "FAILED"
     assert whole.failure is not None
     assert "is not defined in the flex-model" in whole.failure
+    assert whole.info["scheduler"] == "StorageScheduler"
     assert await _next_step(site) is None
+    # The step that was to come next is over, too.
+    assert sorted(await _states_of_steps(site, message.job_id)) == ["CANCELED", "FAILED"]
+
+
+async def test_what_cannot_be_kept_and_when_is_told_beside_the_reason(site: Site) -> None:
+    building, power = await battery(site)
+    target = [{"value": "90 kWh", "datetime": (START + timedelta(hours=4)).isoformat()}]
+    model = [{"sensor": power, **BATTERY, "power-capacity": "10 kW", "soc-targets": target}]
+    message = await site.ask_for_schedule(building, model, {**CONTEXT, "relax-constraints": False})
+    outcome = await deliver(site, message)
+    assert (outcome.state, outcome.failure) == ("FAILED", "str: infeasible")
+    assert "state of charge of asset" in outcome.info["detail"]
+    assert "to 2024-01-01T04:00:00+00:00" in outcome.info["detail"]
+
+
+async def _states_of_steps(site: Site, job_id: JobId) -> list[str]:
+    async with site.database.reading(EVERY_ACCOUNT) as connection:
+        wanted = select(tables.job_states.c.state).join(tables.jobs, tables.jobs.c.job_id == tables.job_states.c.job_id)
+        return list((await connection.execute(wanted.where(tables.jobs.c.parent_job_id == job_id))).scalars())
 
 
 async def _is_started(site: Site, job_id: JobId) -> bool:

@@ -50,6 +50,15 @@ def test_what_no_schedule_can_keep_is_infeasible_and_the_detail_says_what() -> N
     assert (failed.error_type, failed.message) == ("str", "infeasible")
     assert failed.detail is not None
     assert "asset 2" in failed.detail
+    assert "in step 4, from 2024-01-01T03:00:00+00:00 to 2024-01-01T04:00:00+00:00" in failed.detail
+
+
+def test_a_storage_that_keeps_nothing_is_planned() -> None:
+    site = battery()
+    outcome = plan(site.request([{"sensor": "$power", **BASE, "storage-efficiency": "0%"}], FLAT))
+    assert isinstance(outcome, Planned)
+    model = {"sensor": "$power", "soc-at-start": "50 kWh", "power-capacity": "10 kW", "storage-efficiency": "0%"}
+    assert isinstance(plan(site.request([model], FLAT)), Planned)
 
 
 @pytest.mark.parametrize(
