@@ -411,3 +411,16 @@ def test_wrong_usage_is_said_before_anything_is_done(
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_ends_with_the_gap_that_was_asked_for_under_a_bound_by_relaxation(
+    commands: CommandLine, tmp_path: Path
+) -> None:
+    """Of a lattice there are far too many radial configurations to visit; the proof is the same as a client of the service sees."""
+    case = Case(commands, tmp_path, lattice(6, 6, seed=3))
+    result = case.printed("--start", str(case.start), "--gap", "0.05", "--minutes", "2")
+    assert result["proof"] == "relaxation"
+    assert 0.0 < result["bound"] <= result["objective"]
+    assert result["gap"] == pytest.approx((result["objective"] - result["bound"]) / result["objective"])
+    assert result["gap"] <= 0.05
+    assert result["time_total_s"] < 110
