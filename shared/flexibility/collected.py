@@ -60,7 +60,8 @@ class Collected:
 
     Devices are numbered as the solver and ``commitment_costs`` number them: flexible ones in the order of entries, then the
     inflexible ones (of entries, of the top-level context, of each commodity's context). ``groups`` has the position of the group's
-    entry for every reference in entries and commitments that means one.
+    entry for every reference in entries and commitments that means one. ``references`` are all sensors that are named by what counts,
+    be it of the request or stored.
     """
 
     entries: tuple[CollectedEntry, ...]
@@ -70,6 +71,7 @@ class Collected:
     context: FlexContext
     groups: Mapping[GroupReference, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    references: tuple[SensorPath, ...] = ()
 
     @property
     def devices(self) -> tuple[CollectedEntry, ...]:

@@ -28,7 +28,7 @@ from shared.flexibility.merging import (
 )
 from shared.flexibility.quantities import QuantityKind, SensorReference, VariableQuantity
 from shared.flexibility.quantity_fields import Reading
-from shared.flexibility.references import referenced_sensors
+from shared.flexibility.references import referenced_sensors, references_below
 from shared.flexibility.roles import ReadEntry, Role, check_roles, groups_named, roles_of
 from shared.flexibility.stocks import Stock, stocks_of
 
@@ -59,7 +59,8 @@ def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
     problems = Problems()
     reading = Reading(sensors=sensors)
     requested = _requested_context(trigger.flex_context, problems)
-    context = read_context(merged_context(trigger.asset_id, assets, requested), problems.at("flex-context"), reading)
+    merged = merged_context(trigger.asset_id, assets, requested)
+    context = read_context(merged, problems.at("flex-context"), reading)
     entries, roles = _entries(_merged(trigger, assets, sensors, problems), reading, problems)
     check_roles(entries, roles, problems)
     _check_places(trigger, entries, assets, sensors, problems)
@@ -78,6 +79,10 @@ def collect(trigger: Trigger, assets: Assets, sensors: Sensors) -> Collected:
         context=context,
         groups=groups,
         warnings=check_scopes(context, models, groups, problems),
+        references=(
+            *(found for one in entries for found in references_below(one.merged.path, one.merged.document)),
+            *references_below(("flex-context",), merged),
+        ),
     )
     problems.raise_if_any()
     return found

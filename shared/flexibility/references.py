@@ -23,6 +23,11 @@ def referenced_sensors(flex_model: object = None, flex_context: object = None) -
     return tuple(_found(parts, (), 0))
 
 
+def references_below(path: tuple[str, ...], document: object) -> tuple[SensorPath, ...]:
+    """The same for one part of a configuration, which stands at a path."""
+    return tuple(_found(document, path, len(path)))
+
+
 def _found(node: object, path: tuple[str, ...], depth: int) -> Iterator[SensorPath]:
     if depth > _MAX_DEPTH:
         return

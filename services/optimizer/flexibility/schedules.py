@@ -139,13 +139,19 @@ def _input(job: Job, site: _Site) -> ScheduleInput:
 
 
 def _end(start: datetime, duration: str | None, site: _Site) -> datetime:
-    """Days of the duration are those of the place's clock: that of the first sensor on the asset, or below it."""
+    """Months of the duration are those of the place's clock: that of the first sensor on the asset, or below it.
+
+    A day is 24 hours, also where the clock changes: clients write 24 hours as a day, and read as much of the schedule.
+    """
     if duration is None:
         return start + DEFAULT_DURATION
+    length = parse_duration(duration)
+    if length.seconds is not None:
+        return start + timedelta(seconds=length.seconds)
     zones = [
         sensor.facts.timezone for _, sensor in sorted(site.sensors.items()) if sensor.facts.asset_id in site.assets
     ]
-    return parse_duration(duration).added_to(start, ZoneInfo(zones[0]) if zones else UTC)
+    return length.added_to(start, ZoneInfo(zones[0]) if zones else UTC)
 
 
 def _believed_at(job: Job) -> datetime:

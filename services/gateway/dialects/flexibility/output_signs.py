@@ -19,9 +19,14 @@ IS_POSITIVE: Mapping[str, bool] = {"consumption": True, "production": False}
 
 async def tell_signs(connection: AsyncConnection, caller: Caller, flex_model: Mapping[str, Any]) -> None:
     """Say on the output sensors of a flex-model how their power is meant, as far as the caller may work on them."""
-    wanted = {
-        number: sign for name, sign in IS_POSITIVE.items() if (number := _output_of(flex_model, name)) is not None
-    }
+    outputs = {name: _output_of(flex_model, name) for name in IS_POSITIVE}
+    await tell(
+        connection, caller, {number: IS_POSITIVE[name] for name, number in outputs.items() if number is not None}
+    )
+
+
+async def tell(connection: AsyncConnection, caller: Caller, wanted: Mapping[int, bool]) -> None:
+    """Say on sensors whether consumption is what they hold as positive, as far as the caller may work on them."""
     for number, row in (await sensor_store.find_sensors(connection, wanted.keys())).items():
         attributes = orjson.loads(row.attributes)
         if may_work_on(caller, row.owner) and attributes.get(ATTRIBUTE) is not wanted[number]:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +27,7 @@ from services.gateway.dialects.flexibility.data_reading import as_json
 from services.gateway.dialects.flexibility.ingestion import job_url, new_job_id
 from services.gateway.dialects.flexibility.job_schemas import ScheduleAccepted, SensorScheduleAccepted
 from services.gateway.dialects.flexibility.job_store import NewJob
+from services.gateway.dialects.flexibility.output_signs import ATTRIBUTE, IS_POSITIVE, tell
 from services.gateway.dialects.flexibility.permissions import Owner, caller_of
 from services.gateway.dialects.flexibility.reading import Given, by_present_name, number_in_path
 from services.gateway.dialects.flexibility.reference_access import check_outputs, check_references
@@ -38,10 +39,10 @@ from services.gateway.http.call import Call, Reply
 from shared.contracts.flexibility import ScheduleRequested
 from shared.db.models.flexibility import SCHEDULING
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.durations import Duration
-from shared.flexibility.collection import Trigger, collect, sensors_to_look_up, written_sensors
+from shared.durations import Duration, MomentOutOfRange
+from shared.flexibility.collection import Collected, Trigger, collect, sensors_to_look_up, written_sensors
 from shared.flexibility.errors import FlexConfigInvalid
-from shared.flexibility.facts import AssetFacts
+from shared.flexibility.facts import AssetFacts, SensorFacts
 from shared.flexibility.references import referenced_sensors
 from shared.ids import AccountId, JobId
 
@@ -52,7 +53,10 @@ KNOWN_SCHEDULERS = frozenset({"StorageScheduler", "ProcessScheduler"})
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A trigger whose form and whose references are in order, and the tree of assets that it is about."""
+    """A trigger whose form and whose references are in order, and the tree of assets that it is about.
+
+    ``signs`` says of the output sensors of devices and groups whether consumption is positive there.
+    """
 
     owner: Owner | None
     asset_id: int
@@ -60,6 +64,8 @@ class _Asked:
     given: TriggerSensor
     body: Given
     assets: Mapping[int, AssetFacts]
+    sensors: Mapping[int, SensorFacts]
+    signs: Mapping[int, bool]
 
 
 async def trigger_asset(app: Flexibility, call: Call[None, Given]) -> Reply:
@@ -114,8 +120,20 @@ def _check_times(given: TriggerSensor, location: str | None) -> None:
             text = "A duration in months or years has no fixed length here."
         elif not _is_positive(duration):
             text = f"The {field} must be above zero."
+        elif field == "resolution" and (duration.seconds or 0) % 60:
+            text = "The resolution must be a multiple of 1 minute."
+        elif not _is_of_the_calendar(given.start, duration):
+            text = f"The {field} leads out of the calendar."
         if text is not None:
             raise Invalid(field, [text]) if location is None else invalid_field(location, field, text)
+
+
+def _is_of_the_calendar(start: datetime, duration: Duration) -> bool:
+    """Whether the end is a moment on every clock."""
+    try:
+        return duration.added_to(start).year < MAXYEAR
+    except MomentOutOfRange:
+        return False
 
 
 def _is_positive(duration: Duration) -> bool:
@@ -143,8 +161,18 @@ async def _asked(
         collected = await asyncio.to_thread(collect, trigger, assets, facts)
     except FlexConfigInvalid as error:
         raise Invalid(JSON_BODY, dict(error.errors)) from None
+    # What is stored may have been written by somebody who may read more.
+    check_references(caller_of(identity), collected.references, sensors)
     check_outputs(caller_of(identity), written_sensors(collected), sensors)
-    return _Asked(owner, asset_id, sensor_id, given, body, assets)
+    return _Asked(owner, asset_id, sensor_id, given, body, assets, facts, _signs_of_outputs(collected))
+
+
+def _signs_of_outputs(collected: Collected) -> dict[int, bool]:
+    entries = [one.entry for one in collected.entries]
+    signs = {one.production_sensor_id: IS_POSITIVE["production"] for one in entries}
+    # A sensor that is both is written as the first, consumption.
+    signs |= {one.consumption_sensor_id: IS_POSITIVE["consumption"] for one in entries}
+    return {number: sign for number, sign in signs.items() if number is not None}
 
 
 def _check_scheduler(attributes: list[Mapping[str, Any]]) -> None:
@@ -172,6 +200,7 @@ async def _job_for(app: Flexibility, identity: Identity, asked: _Asked) -> JobId
                 return same
         job = _new_job(asked, identity, account_id, key, app.clock.now())
         await job_store.add_job(work.connection, job)
+        await tell(work.connection, caller_of(identity), asked.signs)
         await work.outbox.add(account_id, ScheduleRequested(job_id=job.job_id))
     return job.job_id
 
@@ -180,9 +209,14 @@ def _cache_key(asked: _Asked) -> str:
     """The same for triggers that ask for the same, of the same stored configuration. Without ``prior`` the present is no part of it."""
     given = asked.given
     stored = [
-        [asset.asset_id, asset.flex_model, asset.flex_context]
+        [asset.asset_id, asset.flex_model, asset.flex_context, asset.attributes]
         for asset in asked.assets.values()
-        if asset.flex_model or asset.flex_context
+        if asset.flex_model or asset.flex_context or asset.attributes
+    ]
+    # A trigger itself may change how the sign of a sensor is told.
+    sensors = [
+        [sensor.sensor_id, {name: value for name, value in sensor.attributes.items() if name != ATTRIBUTE}]
+        for _, sensor in sorted(asked.sensors.items())
     ]
     told = {
         "asset": asked.asset_id,
@@ -195,6 +229,7 @@ def _cache_key(asked: _Asked) -> str:
         "flex-context": given.flex_context,
         "sequential": _is_sequential(given),
         "stored": stored,
+        "sensors": sensors,
     }
     return hashlib.sha256(as_json(told)).hexdigest()
 

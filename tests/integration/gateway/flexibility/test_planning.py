@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -187,6 +188,8 @@ async def test_a_change_of_what_is_stored_makes_another_job(site: Site) -> None:
         ({"duration": "long"}, ["duration"], "ISO8601"),
         ({"resolution": "P1M"}, ["resolution"], "months"),
         ({"resolution": "PT0M"}, ["resolution"], "above zero"),
+        ({"resolution": "PT1.5S"}, ["resolution"], "multiple of 1 minute"),
+        ({"duration": "P9999Y"}, ["duration"], "out of the calendar"),
         ({"flex-context": "cheap"}, ["json"], "must be an object, or a list of objects."),
         ({"flex-context": {"price": 1}}, ["json", "flex-context", "price"], "Unknown field."),
         ({"flex-model": "none"}, ["json"], ""),
@@ -253,6 +256,55 @@ async def test_a_reference_to_what_the_caller_may_not_read_is_told_with_its_path
     assert (got.status, got.json["status"]) == (403, "INVALID_SENDER")
     assert got.json["message"].startswith("You cannot be authorized for this content or functionality.")
     assert "flex-context.consumption-price.sensor" in got.json["message"]
+
+
+async def test_what_is_stored_is_no_way_to_what_the_caller_may_not_read(site: Site) -> None:
+    people = site.people
+    place = await new_asset(site.api, people.chief, people.depot.number, kind=5)
+    out = await site.sensor(resolution="PT1H", generic_asset_id=place)
+    elsewhere = await new_asset(site.api, people.stranger, people.other.number)
+    theirs = await site.sensor(resolution="PT1H", by=people.stranger, generic_asset_id=elsewhere)
+    said = body(
+        out,
+        **{
+            "flex-model": [{"sensor": out, "consumption-capacity": "5 kW"} | DEVICE],
+            "flex-context": CONTEXT | {"inflexible-consumption": []},
+        },
+    )
+    # Somebody who may read both accounts has made it part of the one's configuration.
+    for field, stored, path in (
+        ("flex_context", {"inflexible-consumption": [{"sensor": theirs}]}, "flex-context.inflexible-consumption.0"),
+        ("flex_model", {"consumption-capacity": {"sensor": theirs}}, "flex-model.0.consumption-capacity.sensor"),
+    ):
+        assert (await site.api.patch(f"assets/{place}", people.root, **{field: stored})).status == 200
+        got = await trigger(site, asset_id=place, **body(out))
+        assert (got.status, got.json["status"]) == (403, "INVALID_SENDER")
+        assert f"sensor {theirs}, which is referenced in {path}" in got.json["message"]
+        assert (await trigger(site, by=people.root, asset_id=place, **body(out))).status == 202
+        assert (await trigger(site, asset_id=place, **said)).status == 202, "it is not read where the request says more"
+        assert (await site.api.patch(f"assets/{place}", people.root, **{field: {}})).status == 200
+
+
+async def test_a_trigger_tells_its_output_sensors_how_their_power_is_meant(site: Site, power: int) -> None:
+    wrong = {"consumption_is_positive": True, "colour": "red"}
+    use, make = await site.sensor(resolution="PT1H"), await site.sensor(resolution="PT1H", attributes=wrong)
+    outputs = {"consumption": {"sensor": use}, "production": {"sensor": make}}
+    given = body(power, **{"flex-model": [{"sensor": power} | DEVICE | outputs]})
+    first = await accepted(site, **given)
+    for sensor, told in ((use, {"consumption_is_positive": True}), (make, wrong | {"consumption_is_positive": False})):
+        assert json.loads((await site.api.get(f"sensors/{sensor}", site.chief)).json["attributes"]) == told
+    assert await accepted(site, **given) == first, "what a trigger says of signs makes it no other one"
+
+
+async def test_a_change_of_attributes_makes_another_job(site: Site) -> None:
+    sensor = await site.sensor(resolution="PT1H")
+    given = body(sensor)
+    first = await accepted(site, **given)
+    await site.api.patch(f"sensors/{sensor}", site.chief, attributes={"is_strictly_non_positive": True})
+    second = await accepted(site, **given)
+    assert second != first
+    await site.api.patch(f"assets/{site.asset_id}", site.chief, attributes={"capacity_in_mw": 1})
+    assert await accepted(site, **given) != second
 
 
 async def test_a_schedule_is_not_written_to_what_the_caller_may_only_read(site: Site, power: int) -> None:

@@ -324,6 +324,21 @@ async def test_a_step_that_fails_ends_the_whole(site: Site) -> None:
     assert sorted(await _states_of_steps(site, message.job_id)) == ["CANCELED", "FAILED"]
 
 
+async def test_a_day_is_24_hours_and_a_month_one_of_the_places_clock(site: Site) -> None:
+    asset = await site.asset("battery")
+    model = [{"sensor": await site.sensor(asset, "power", timezone="Europe/Amsterdam"), **BATTERY}]
+    for start, duration, steps in (
+        ("2026-03-29T00:00:00+01:00", "P1DT0H0M0S", 24),
+        ("2026-10-25T00:00:00+02:00", "P1D", 24),
+        ("2026-03-01T00:00:00+01:00", "P1M", 31 * 24 - 1),
+    ):
+        message = await site.ask_for_schedule(
+            asset, model, {"consumption-price": "10 EUR/MWh"}, start=start, duration=duration
+        )
+        outcome = await deliver(site, message)
+        assert outcome.result["num-beliefs"] == steps, duration
+
+
 async def test_what_cannot_be_kept_and_when_is_told_beside_the_reason(site: Site) -> None:
     building, power = await battery(site)
     target = [{"value": "90 kWh", "datetime": (START + timedelta(hours=4)).isoformat()}]

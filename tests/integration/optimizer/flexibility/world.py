@@ -92,7 +92,13 @@ class Site:
         return await self._insert(tables.assets, {**row, **stored}, "asset_id")
 
     async def sensor(
-        self, asset_id: int, name: str, unit: str = "kW", resolution_s: int = 3600, **attributes: bool
+        self,
+        asset_id: int,
+        name: str,
+        unit: str = "kW",
+        resolution_s: int = 3600,
+        timezone: str = "UTC",
+        **attributes: bool,
     ) -> int:
         row = {
             "account_id": self.account_id,
@@ -100,7 +106,7 @@ class Site:
             "name": name,
             "unit": unit,
             "event_resolution_s": resolution_s,
-            "timezone": "UTC",
+            "timezone": timezone,
             "attributes": attributes,
         }
         return await self._insert(tables.sensors, row, "sensor_id")
@@ -154,12 +160,14 @@ class Site:
         sequential: bool = False,
         prior: datetime | None = None,
         resolution: str | None = None,
+        start: str = START.isoformat(),
+        duration: str | None = None,
     ) -> ScheduleRequested:
         arguments = {
             "trigger": "asset",
             "asset_id": asset_id,
-            "start": START.isoformat(),
-            "duration": f"PT{round(hours * 60)}M",
+            "start": start,
+            "duration": duration or f"PT{round(hours * 60)}M",
             "resolution": resolution,
             "prior": None if prior is None else prior.isoformat(),
             "flex_model": flex_model,
