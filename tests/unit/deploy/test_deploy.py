@@ -258,6 +258,16 @@ def test_the_first_dashboard_answers_the_four_questions() -> None:
     assert rows == ["Is work arriving?", "Is it finishing?", "Is it failing?", "Is it waiting?"]
 
 
+def test_how_work_ends_and_how_long_it_takes_is_shown_and_watched() -> None:
+    overview = (DEPLOY / "grafana" / "dashboards" / "overview.json").read_text("utf-8")
+    ends = {name for name in known_metrics() if re.search(r"_ended_\w+_total$", name)}
+    assert len(ends) >= 3 and ends <= metrics_in(overview)
+    watched = set().union(*(metrics_in(rule["expr"]) for rule in rules()))
+    deaths = {name for name in known_metrics() if name.endswith("_child_deaths_total")}
+    assert len(deaths) >= 2 and deaths <= watched & metrics_in(overview)
+    assert "busbar_optimizer_job_seconds_bucket" in watched & metrics_in(overview)
+
+
 def test_every_service_is_scraped_and_watched() -> None:
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
     assert {job["job_name"] for job in scraped["scrape_configs"]} >= set(SERVICES)
