@@ -57,6 +57,8 @@ def test_the_best_solution_is_that_of_trying_everything(kind: Kind) -> None:
         worth, (_, expected) = appraise(problem, found), best_solution(problem)
         assert is_complete
         assert worth.violation_amount == pytest.approx(expected.violation, rel=1e-6, abs=1e-7), each
+        if abs(worth.violation_amount - expected.violation) > 1e-12 * expected.violation:
+            continue  # violations that differ by less than counts: which of several such is the best is a matter of the order
         assert worth.objective == pytest.approx(expected.objective, rel=1e-8, abs=1e-9), each
 
 

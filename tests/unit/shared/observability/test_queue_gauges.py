@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY
 
+from shared.contracts.flexibility import FORECASTS, INGEST, SCHEDULES
 from shared.contracts.message import Queue
 from shared.contracts.reconfiguration import QUESTIONS, RUNS
 from shared.errors import BrokerUnavailable
@@ -38,4 +39,4 @@ async def test_each_queue_and_its_dead_letters_are_measured_once_the_broker_is_t
 
 
 def test_every_queue_of_commands_is_measured() -> None:
-    assert set(COMMAND_QUEUES) == {QUESTIONS, RUNS}
+    assert {QUESTIONS, RUNS, INGEST, SCHEDULES, FORECASTS} == set(COMMAND_QUEUES)
