@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import orjson
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from services.gateway.dialects.flexibility.fields import LARGEST, is_storable
 from services.gateway.dialects.flexibility.posted_values import DATA
-from services.gateway.dialects.flexibility.reading import Given, NotJson, is_labelled_as_json
+from services.gateway.dialects.flexibility.reading import Given, NotJson, check_is_json
 from services.gateway.dialects.flexibility.validation import JSON_BODY, WHOLE, Invalid, invalid_field, read_as
 from services.gateway.dialects.flexibility.wire import CONTENT_TYPE
 from services.gateway.http.binding import BodyTooLarge
@@ -31,10 +32,17 @@ _ADDRESS = re.compile(r"ea1\.\d{4}-\d{2}\.[^:\s]{1,255}:fm1\.(\d{1,19})", re.ASC
 
 
 class JsonObject(Generic[M]):
-    """A JSON object as it is, within the bound for measured values; ``model`` describes it, and whoever gets it checks it."""
+    """A JSON object as it is, within the bound for measured values; ``model`` describes it, and whoever gets it checks it.
 
-    def __init__(self, model: type[M]) -> None:
+    ``parse`` reads it, and where it may be left out, that says as much as an object without fields.
+    """
+
+    def __init__(
+        self, model: type[M], *, parse: Callable[[bytes], object] = orjson.loads, may_be_left_out: bool = False
+    ) -> None:
         self._model = model
+        self._parse = parse
+        self._may_be_left_out = may_be_left_out
 
     async def read(self, incoming: IncomingBody) -> Given:
         """The object.
@@ -42,20 +50,21 @@ class JsonObject(Generic[M]):
         Raises:
             NotJson, BodyTooLarge: as their names say. Invalid: it is JSON, but no object.
         """
-        if not is_labelled_as_json(incoming):
-            raise NotJson("The body of the request must be JSON (Content-Type: application/json).")
+        check_is_json(incoming, may_be_left_out=self._may_be_left_out)
         most = incoming.max_data_bytes
         try:
             body = await read_whole(incoming, most)
         except BodyTooLarge as error:
             raise BodyTooLarge(f"Request body exceeds the configured limit of {most} bytes.") from error
         body = body.removeprefix(b"\xef\xbb\xbf")
+        if self._may_be_left_out and not body.strip():
+            return {}
         try:
             if len(body) <= PARSED_AT_ONCE_BYTES:
-                found = orjson.loads(body)
+                found = self._parse(body)
             else:
-                found = await asyncio.to_thread(orjson.loads, body)
-        except orjson.JSONDecodeError:
+                found = await asyncio.to_thread(self._parse, body)
+        except ValueError:
             raise NotJson("The body of the request is not valid JSON.") from None
         if not isinstance(found, dict):
             raise Invalid(JSON_BODY, {WHOLE: ["Invalid input type."]})
@@ -69,12 +78,16 @@ class JsonObject(Generic[M]):
         return BodyDescription(CONTENT_TYPE, {"$ref": REF.format(model=self._model.__name__)}, (self._model,))
 
 
-class OptionalJsonObject(JsonObject[M]):
-    """The same where the body may be left out."""
+def parse_measured(body: bytes) -> object:
+    """What JSON says, or what clients in Python write instead: gaps between measured values as NaN.
 
-    async def read(self, incoming: IncomingBody) -> Given:
-        """The object; an empty one where there is none."""
-        return await super().read(incoming) if is_labelled_as_json(incoming) else {}
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return from_json(body)
 
 
 def data_parameters_of(model: type[M], call: Call[Given, Given]) -> M:
@@ -83,9 +96,18 @@ def data_parameters_of(model: type[M], call: Call[Given, Given]) -> M:
     Raises:
         Invalid: one does not have its form, or is none.
     """
+    return parameters_with_body(model, call, DATA)
+
+
+def parameters_with_body(model: type[M], call: Call[Given, Given], location: str) -> M:
+    """The same, with faults said to be at ``location``.
+
+    Raises:
+        Invalid: one does not have its form, or is none.
+    """
     given: dict[str, object] = {**call.body, **call.query}
     given.pop(CREDENTIAL, None)
-    return read_as(model, given, DATA)
+    return read_as(model, given, location)
 
 
 def sensor_of_address(address: str) -> int:

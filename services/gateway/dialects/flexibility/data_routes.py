@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.dialects.flexibility import data_reads, overviews, sensor_data, uploads
-from services.gateway.dialects.flexibility.data_reading import JsonObject, OptionalJsonObject
+from services.gateway.dialects.flexibility.data_reading import JsonObject, parse_measured
 from services.gateway.dialects.flexibility.data_request_schemas import (
     DeleteData,
     PostData,
@@ -27,6 +27,7 @@ from services.gateway.dialects.flexibility.overview_schemas import (
     Sources,
     Stats,
 )
+from services.gateway.dialects.flexibility.reading import ParametersInQuery
 from services.gateway.dialects.flexibility.route_building import (
     BAD_REQUEST,
     GONE,
@@ -70,7 +71,7 @@ DATA_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         f"{V3_ROOT}/sensors/data",
         sensor_data.post_data_by_address,
         NoQuery(),
-        JsonObject(PostDataByAddress),
+        JsonObject(PostDataByAddress, parse=parse_measured),
         "Post values to a sensor by its entity address",
         DATA_TAG,
         (*STORED, *_BODY),
@@ -88,7 +89,7 @@ DATA_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         f"{V3_ROOT}/sensors/{{sensor_id}}/data",
         sensor_data.post_data,
         NoQuery(),
-        JsonObject(PostData),
+        JsonObject(PostData, parse=parse_measured),
         "Post values to a sensor",
         DATA_TAG,
         (*STORED, *_BODY),
@@ -97,8 +98,8 @@ DATA_ROUTES: tuple[Route[Flexibility, Any, Any], ...] = (
         "DELETE",
         f"{V3_ROOT}/sensors/{{sensor_id}}/data",
         sensor_data.delete_data,
-        NoQuery(),
-        OptionalJsonObject(DeleteData),
+        ParametersInQuery(DeleteData),
+        JsonObject(DeleteData, may_be_left_out=True),
         "Delete values of a sensor",
         DATA_TAG,
         (GONE, *_BODY),

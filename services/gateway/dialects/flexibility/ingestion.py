@@ -44,11 +44,15 @@ class Posting:
         return self.identity.account_id if self.sensor.owner is None else self.sensor.owner.account_id
 
     def source(self) -> dict[str, object]:
-        """Who states what is posted: a source of their own."""
+        """Who states what is posted: a source of their own, within reach of whoever may read the sensor.
+
+        So the users of an account can select what those who look after it have posted, and everybody what is on public sensors.
+        """
+        owner = self.sensor.owner
         return {
             "user_number": self.identity.user_number,
             "name": self.sensor.username or self.identity.subject,
-            "account": str(self.identity.account_id),
+            "account": None if owner is None else str(owner.account_id),
         }
 
     def job(self, job_id: JobId, arguments: Mapping[str, Any], data: bytes) -> NewJob:

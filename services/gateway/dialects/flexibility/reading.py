@@ -63,10 +63,11 @@ class NotJson(InvalidInput):
 
 
 class ModelBody(Generic[M]):
-    """A JSON object of a declared model."""
+    """A JSON object of a declared model. Where it may be left out, that says as much as one without fields."""
 
-    def __init__(self, model: type[M]) -> None:
+    def __init__(self, model: type[M], *, may_be_left_out: bool = False) -> None:
         self._model = model
+        self._may_be_left_out = may_be_left_out
 
     async def read(self, incoming: IncomingBody) -> M:
         """The object.
@@ -74,9 +75,10 @@ class ModelBody(Generic[M]):
         Raises:
             NotJson, BodyTooLarge: as their names say. Invalid: it is JSON, but not of the model.
         """
-        if not is_labelled_as_json(incoming):
-            raise NotJson("The body of the request must be JSON (Content-Type: application/json).")
+        check_is_json(incoming, may_be_left_out=self._may_be_left_out)
         body = await _read_json(incoming)
+        if self._may_be_left_out and not body.strip():
+            body = b"{}"
         try:
             return self._model.model_validate_json(body)
         except ValidationError as failure:
@@ -167,6 +169,17 @@ def is_labelled_as_json(incoming: IncomingBody) -> bool:
     """Whether the body says of itself that it is JSON."""
     kind = incoming.media_type
     return kind == CONTENT_TYPE or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def check_is_json(incoming: IncomingBody, *, may_be_left_out: bool = False) -> None:
+    """A body that says of itself that it is JSON, or none where it may be left out.
+
+    Raises:
+        NotJson: it is something else.
+    """
+    is_left_out = may_be_left_out and incoming.stream.at_eof()
+    if not is_left_out and not is_labelled_as_json(incoming):
+        raise NotJson("The body of the request must be JSON (Content-Type: application/json).")
 
 
 async def _read_json(incoming: IncomingBody) -> bytes:

@@ -74,6 +74,7 @@ def body_route(
     tag: str,
     answers: Sequence[Answer],
 ) -> Route[Flexibility, None, B]:
-    """A route with a JSON object as its body."""
+    """A route with a JSON object as its body. Of changes, a body that is left out is one without fields."""
     all_answers = (*answers, BAD_REQUEST, TOO_LARGE, INVALID, *USUAL)
-    return Route(method, path, handler, NoQuery(), ModelBody(model), summary, tag, all_answers)
+    body = ModelBody(model, may_be_left_out=method == "PATCH")
+    return Route(method, path, handler, NoQuery(), body, summary, tag, all_answers)

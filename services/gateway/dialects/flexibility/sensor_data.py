@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.gateway.auth.identity import Identity
+from services.gateway.dialects.flexibility import data_store
 from services.gateway.dialects.flexibility.data_measures import data_conversion, end_of, fixed_seconds
-from services.gateway.dialects.flexibility.data_reading import sensor_of_address
+from services.gateway.dialects.flexibility.data_reading import parameters_with_body, sensor_of_address
 from services.gateway.dialects.flexibility.data_request_schemas import DeleteData, PostData, PostDataByAddress
 from services.gateway.dialects.flexibility.data_store import Target
 from services.gateway.dialects.flexibility.errors import UnknownSensor
@@ -48,10 +49,13 @@ async def post_data_by_address(app: Flexibility, call: Call[None, Given]) -> Rep
     return await _post(app, call.identity, sensor_of_address(address), PostDataByAddress, call.body)
 
 
-async def delete_data(app: Flexibility, call: Call[None, Given]) -> Reply:
-    """Delete values of the sensor in the path."""
+async def delete_data(app: Flexibility, call: Call[Given, Given]) -> Reply:
+    """Delete values of the sensor in the path.
+
+    Which ones may also stand in the query: were that overlooked, all would be deleted.
+    """
     sensor_id = number_in_path(call, UnknownSensor)
-    wanted = read_as(DeleteData, call.body, JSON_BODY)
+    wanted = parameters_with_body(DeleteData, call, JSON_BODY)
     async with writing_sensor(
         app.database,
         call.identity,
@@ -63,6 +67,8 @@ async def delete_data(app: Flexibility, call: Call[None, Given]) -> Reply:
         _check_window(wanted, at.sensor)
         of = SensorId(sensor_id)
         await hold_sensors(at.connection, [of])
+        if wanted.source is not None and not await data_store.has_source(at.connection, wanted.source):
+            raise invalid_field(JSON_BODY, "source", f"No data source found with id {wanted.source}.")
         source = None if wanted.source is None else SourceId(wanted.source)
         window = DeletedWindow(at.sensor.event_resolution_s, wanted.start, wanted.until, source)
         account_id = None if at.sensor.owner is None else at.sensor.owner.account_id

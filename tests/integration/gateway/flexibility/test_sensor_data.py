@@ -424,6 +424,68 @@ async def test_data_are_deleted_by_window_or_altogether(site: Site) -> None:
     assert (await site.api.call("DELETE", "sensors/999999999/data", by=site.chief)).status == 404
 
 
+async def test_a_deletion_that_names_what_to_delete_wrongly_deletes_nothing(site: Site) -> None:
+    sensor = await site.sensor()
+    await site.stored(sensor, DAY, "PT1H", [1, 2, 3, 4])
+    path = f"sensors/{sensor}/data"
+    got = await site.api.call("DELETE", path, by=site.chief, json={"source": 999_999_999})
+    check_invalid(got, "source", text="No data source found with id 999999999.", location="json")
+    got = await site.api.call("DELETE", f"{path}?from={DAY}", by=site.chief)
+    check_invalid(got, "from", text="Unknown field.", location="json")
+    assert await site.values(sensor, DAY, "PT1H") == [1, 2, 3, 4]
+
+
+async def test_what_to_delete_may_be_named_in_the_query(site: Site) -> None:
+    sensor = await site.sensor()
+    await site.stored(sensor, DAY, "PT1H", [1, 2, 3, 4])
+    query = urlencode({"start": later(15), "until": later(45)})
+    assert (await site.api.call("DELETE", f"sensors/{sensor}/data?{query}", by=site.chief)).status == 204
+    assert await site.values(sensor, DAY, "PT1H") == [1, NONE, NONE, 4]
+
+
+async def test_a_client_may_label_a_body_as_json_and_leave_it_out(site: Site) -> None:
+    sensor = await site.sensor()
+    await site.stored(sensor, DAY, "PT15M", [1])
+    got = await site.api.call("DELETE", f"sensors/{sensor}/data", by=site.chief, data=b"", headers=JSON)
+    assert got.status == 204, got.text
+    for data, headers in ((b"", JSON), (None, {})):
+        got = await site.api.call("PATCH", f"sensors/{sensor}", by=site.chief, data=data, headers=headers)
+        check_invalid(got, "_schema", text="No JSON data provided.", location="json")
+
+
+async def test_gaps_may_be_written_as_python_writes_them(site: Site) -> None:
+    sensor = await site.sensor()
+
+    async def post(values: bytes) -> Got:
+        body = b'{"start": "%s", "duration": "PT45M", "unit": "kW", "values": %s}' % (DAY.encode(), values)
+        return await site.api.call("POST", f"sensors/{sensor}/data", by=site.chief, data=body, headers=JSON)
+
+    assert (await post(b"[1.5, NaN, 2]")).status == 200
+    assert await site.values(sensor, DAY, "PT45M") == [1.5, NONE, 2]
+    for too_large in (b"[1, Infinity, 2]", b"[1, 1e999, 2]", b"[1, 1" + b"0" * 400 + b", 2]"):
+        check_invalid(await post(too_large), "values", text="A number is too large.")
+
+
+async def test_what_others_post_is_told_apart_by_whoever_reads_the_sensor(site: Site) -> None:
+    people = site.people
+    asset = await new_asset(site.api, people.shopkeeper, people.shop.number)
+    looked_after = await site.sensor(by=people.shopkeeper, generic_asset_id=asset)
+    public = await site.api.post("assets", people.root, name="Market", generic_asset_type_id=6, account_id=None)
+    shared = await site.sensor(by=people.root, generic_asset_id=public.json["id"])
+    for sensor, poster, reader in (
+        (looked_after, people.adviser, people.shopkeeper),
+        (shared, people.root, people.member),
+    ):
+        await site.stored(sensor, DAY, "PT15M", [7], by=poster)
+        ((name, _), *_) = (await site.api.get(f"sensors/{sensor}/stats", reader)).json.items()
+        assert name.startswith(f"{poster.username} (ID: ")
+        number = int(name.removesuffix(")").rpartition(" ")[2])
+        assert await site.values(sensor, DAY, "PT15M", by=reader, source=number) == [7]
+        assert await site.values(sensor, DAY, "PT15M", by=reader, **{"source-type": "user"}) == [7]
+        listed = (await site.api.get("sources", reader)).json["sources"]
+        assert number in [one["id"] for one in listed]
+
+
 async def test_figures_are_told_by_source(site: Site) -> None:
     sensor = await site.sensor()
     await site.stored(sensor, DAY, "PT1H", [1, 2, 3, 6], prior=later(60))
