@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,15 +18,12 @@ from services.telemetry.postings import (
 )
 from services.telemetry.store import Ended, IngestionJob, SensorRow
 from services.telemetry.uploads import Events, SensorGrid
-from shared.beliefs import NewSeries, Written, knowledge_horizon, moment
+from shared.beliefs import NewSeries, Written, frequency_s, is_floored, knowledge_horizon, moment
 from shared.beliefs.source_store import USER, NewSource, source_id_of
 from shared.errors import BusbarError, InvalidInput
 from shared.ids import AccountId, SourceId
 
 PROCESSED, ALREADY_RECEIVED, INVALID_REPLACEMENT = "processed", "already_received", "invalid_replacement"
-
-_FREQUENCY = re.compile(r"(\d{0,6})(min|T|h|H|s|S|D|d)", re.ASCII)
-_FREQUENCY_S = {"min": 60, "T": 60, "h": 3600, "H": 3600, "s": 1, "S": 1, "D": 86400, "d": 86400}
 
 _SAID = {
     PROCESSED: "Request has been processed.",
@@ -107,8 +102,8 @@ def uploaded_series(arguments: UploadArguments, events: Events, sensor: SensorRo
 
 def grid_of(sensor: SensorRow) -> SensorGrid:
     """What a file's events have to fit."""
-    is_floored = sensor.attributes.get("floor_datetimes_to_resolution") is not False
-    return SensorGrid(sensor.unit, sensor.resolution_s, sensor.timezone, is_floored, _frequency_s(sensor.attributes))
+    about = sensor.attributes
+    return SensorGrid(sensor.unit, sensor.resolution_s, sensor.timezone, is_floored(about), frequency_s(about))
 
 
 def told(job: IngestionJob, written: Written) -> Ended:
@@ -130,8 +125,8 @@ def failed(job: IngestionJob, failure: BusbarError) -> Ended:
 
 def _about(sensor: SensorRow, source_id: SourceId) -> Stated:
     knowledge = knowledge_horizon(sensor.attributes, resolution_s=sensor.resolution_s, timezone=sensor.timezone)
-    frequency_s = None if sensor.resolution_s else _frequency_s(sensor.attributes)
-    return Stated(sensor.account_id, sensor.sensor_id, source_id, sensor.resolution_s, knowledge, frequency_s)
+    rounded_to_s = None if sensor.resolution_s else frequency_s(sensor.attributes)
+    return Stated(sensor.account_id, sensor.sensor_id, source_id, sensor.resolution_s, knowledge, rounded_to_s)
 
 
 def _check_calendar(series: NewSeries) -> None:
@@ -145,10 +140,3 @@ def _check_calendar(series: NewSeries) -> None:
         raise PostingInvalid(
             "The values, or when they were believed, lead out of the calendar (years 1 to 9999)."
         ) from None
-
-
-def _frequency_s(attributes: Mapping[str, object]) -> int | None:
-    """Seconds of the attribute ``frequency`` as pandas writes it (``5min``); None where it is none that is known."""
-    given = attributes.get("frequency")
-    found = _FREQUENCY.fullmatch(given.strip()) if isinstance(given, str) else None
-    return None if found is None else int(found[1] or 1) * _FREQUENCY_S[found[2]] or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from array import array
 from collections.abc import Mapping
@@ -14,14 +13,13 @@ from typing import Any
 
 from services.gateway.dialects.flexibility.moments import floored
 from services.gateway.dialects.flexibility.validation import WHOLE, invalid_field
+from shared.beliefs import frequency_s, is_floored
 
 # Where a fault of posted data, or of a wish to read, is said to be.
 DATA = "combined_sensor_data_description"
 
 MOST_VALUES = 1_000_000
 
-_FREQUENCY = re.compile(r"(\d{0,6})(min|T|h|H|s|S|D|d)", re.ASCII)
-_FREQUENCY_S = {"min": 60, "T": 60, "h": 3600, "H": 3600, "s": 1, "S": 1, "D": 86400, "d": 86400}
 _NUMBERS = {float, int, type(None)}
 
 
@@ -48,9 +46,7 @@ class Grid:
 
 def grid_of(resolution_s: int, attributes: Mapping[str, object]) -> Grid:
     """The grid of a sensor with these attributes (its own before those of its asset)."""
-    frequency = attributes.get("frequency")
-    frequency_s = _frequency_s(frequency) if isinstance(frequency, str) else None
-    return Grid(resolution_s, attributes.get("floor_datetimes_to_resolution") is not False, frequency_s)
+    return Grid(resolution_s, is_floored(attributes), frequency_s(attributes))
 
 
 def fit(values: object, start: datetime, duration: timedelta, grid: Grid) -> Posted:
@@ -114,11 +110,3 @@ def _rounded(moment: datetime, step: timedelta) -> datetime:
     count = (below - datetime(1970, 1, 1, tzinfo=UTC)) // step
     is_up = above_by * 2 > step or (above_by * 2 == step and count % 2 == 1)
     return below + step if is_up else below
-
-
-def _frequency_s(text: str) -> int | None:
-    """Seconds of a frequency as pandas writes it (``5min``); None where it is none that is known."""
-    found = _FREQUENCY.fullmatch(text.strip())
-    if found is None:
-        return None
-    return int(found[1] or 1) * _FREQUENCY_S[found[2]] or None
