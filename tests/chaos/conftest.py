@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from shared.db.engine import PostgresDatabase
+from tests.support.flexibility_load import Customer, make_customers
 from tests.support.proxy import Pass, ProxyLoop
 from tests.support.servers import server_folder
 from tests.support.stack import OwnServers, Stack
 
 # Short, so that a takeover does not take long; the promise is relative to it.
 LEASE_S = 3.0
-SETTINGS = {"LEASE_TTL_S": str(LEASE_S), "HEARTBEAT_S": "1"}
+# Customers ask for more schedules here than people do.
+SETTINGS = {"LEASE_TTL_S": str(LEASE_S), "HEARTBEAT_S": "1", "FLEXIBILITY_TRIGGERS_PER_5_MINUTES": "0"}
+CUSTOMERS = 3
 
 
 @pytest.fixture(scope="package")
@@ -56,3 +60,13 @@ def chaos(tmp_path: Path, own_servers: OwnServers, links: ProxyLoop) -> Iterator
         own_servers.ensure_running()
         stack.close()
         own_servers.databases.give_back(url)
+
+
+@pytest.fixture
+async def customers(chaos: Stack) -> AsyncIterator[list[Customer]]:
+    """Users of the flexibility API, each with an account of their own."""
+    database = PostgresDatabase(chaos.database_url, application_name="tests")
+    try:
+        yield await make_customers(database, CUSTOMERS)
+    finally:
+        await database.close()

@@ -11,6 +11,7 @@ from services.cli.up import SERVICES
 from tests.chaos.conftest import LEASE_S
 from tests.support.eventually import eventually
 from tests.support.feeders import lattice, two_feeders
+from tests.support.flexibility_load import Customer, FlexibilityLoad, differences
 from tests.support.load import Load
 from tests.support.metrics import scrape
 from tests.support.pgo import PgoClient
@@ -25,12 +26,14 @@ SETTLED_WITHIN_S = 30.0
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", list(SERVICES))
-async def test_clients_that_ask_again_once_notice_nothing(chaos: Stack, kind: str) -> None:
+async def test_clients_that_ask_again_once_notice_nothing(chaos: Stack, customers: list[Customer], kind: str) -> None:
     chaos.run(*SERVICES, kind)
     leaving = chaos.of_kind(kind)[0]
     # A client's first request may go to the process that leaves; asked again, another answers.
     gateways = [gateway.url for gateway in reversed(chaos.of_kind("gateway"))]
-    load = Load(gateways, two_feeders(), new_seed("graceful stop"), clients=8, retries=1)
+    seed = new_seed("graceful stop")
+    load = Load(gateways, two_feeders(), seed, clients=8, retries=1)
+    flexible = FlexibilityLoad(gateways, customers, seed, retries=1)
     exit_codes: list[int] = []
 
     async def leave() -> None:
@@ -42,18 +45,21 @@ async def test_clients_that_ask_again_once_notice_nothing(chaos: Stack, kind: st
         print(f"ended after {time.monotonic() - asked_at:.2f} s")
         await asyncio.sleep(1)
 
-    await load.run(leave())
+    await load.run(flexible.run(leave()))
     assert exit_codes == [0]
     assert leaving.process.descendants() == []
     # Each request was acknowledged at its first or second try.
     assert load.never_acknowledged() == []
     assert load.ledger.server_errors() == []
+    assert flexible.never_acknowledged() == []
+    assert flexible.server_errors() == []
     url = next(gateway.url for gateway in chaos.of_kind("gateway") if gateway is not leaving)
 
     async def is_settled() -> bool:
         comparison = await load.compare(url, chaos.database_url)
         assert comparison.is_clean, comparison
         assert (unfinished := await load.unfinished(url)) == [], unfinished
+        assert (differing := await differences(customers, url, chaos.database_url)) == [], differing
         return True
 
     await eventually(is_settled, within=SETTLED_WITHIN_S, every=0.5)

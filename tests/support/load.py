@@ -133,6 +133,7 @@ async def everything_left_behind(database_url: str) -> dict[str, int]:
     counts = {
         "pending networks": "FROM reconfiguration_networks WHERE state = 'pending'",
         "pending sessions": "FROM reconfiguration_sessions WHERE state = 'pending'",
+        "jobs not ended": "FROM flexibility_jobs LEFT JOIN flexibility_job_states USING (job_id) WHERE ended_at IS NULL",
         "messages not published": "FROM outbox WHERE state = 'pending'",
         "dead messages": "FROM outbox WHERE state = 'dead'",
     }
