@@ -16,6 +16,9 @@ from shared.beliefs import microseconds, moment
 from shared.units import UnitKind, UnitsIncompatible, conversion, kind_of
 
 _SUMMED = {UnitKind.ENERGY, UnitKind.CURRENCY}
+_DAY_US = 86_400_000_000
+# No clock is put forward or back by more.
+_LARGEST_SHIFT_US = 7_200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ def events_of(filename: str, rows: Sequence[Row], unit: str, sensor: SensorGrid)
     """The events that a file with values in ``unit`` states about a sensor.
 
     Naive times are the sensor's. The file's resolution is the distance that is most frequent in it. Energy and money are summed to a
-    coarser resolution and divided over a finer one; anything else is averaged or repeated.
+    coarser resolution and divided over a finer one; anything else is averaged or repeated. Days are those of the sensor's clock, also
+    where they have an hour more or less.
 
     Raises:
         UploadInvalid: two rows are about one moment, or the resolutions or units do not fit.
@@ -54,7 +58,7 @@ def events_of(filename: str, rows: Sequence[Row], unit: str, sensor: SensorGrid)
     if sensor.resolution_s == 0:
         return _at_moments(filename, starts, values, unit, sensor)
     resolution_us = sensor.resolution_s * 1_000_000
-    file_us = _resolution_of(starts) or resolution_us
+    file_us = _resolution_of(starts, zone) or resolution_us
     converted = _converted(filename, values, unit, sensor.unit, file_us / 1_000_000)
     if sensor.is_floored:
         if _floored(starts[0], file_us, zone) != starts[0]:
@@ -68,7 +72,8 @@ def events_of(filename: str, rows: Sequence[Row], unit: str, sensor: SensorGrid)
     if resolution_us % file_us == 0:
         return _gathered(grid, converted, math.fsum if is_summed else _mean)
     if file_us % resolution_us == 0:
-        return _spread(grid, converted, file_us // resolution_us, resolution_us, is_summed=is_summed)
+        ends = [_end(start, file_us, zone) for start in grid]
+        return _spread(grid, ends, converted, resolution_us, is_summed=is_summed)
     found, wanted = timedelta(microseconds=file_us), timedelta(microseconds=resolution_us)
     raise UploadInvalid(
         filename, f"Resolution of {found} is incompatible with the sensor's required resolution of {wanted}."
@@ -96,10 +101,19 @@ def _check_single(filename: str, moments: Sequence[tuple[int, float, int]]) -> N
             raise UploadInvalid(filename, reason, row=max(first, second))
 
 
-def _resolution_of(starts: Sequence[int]) -> int | None:
+def _resolution_of(starts: Sequence[int], zone: ZoneInfo) -> int | None:
     """The distance [µs] that is most frequent, of several the least; None of a single event."""
-    distances = Counter(later - start for start, later in pairwise(starts))
+    distances = Counter(_distance(start, later, zone) for start, later in pairwise(starts))
     return min(distances, key=lambda distance: (-distances[distance], distance)) if distances else None
+
+
+def _distance(start_us: int, later_us: int, zone: ZoneInfo) -> int:
+    """How far apart two events are; whole days by the sensor's clock are whole days."""
+    distance = later_us - start_us
+    if distance < _DAY_US - _LARGEST_SHIFT_US:
+        return distance
+    shown = distance + _offset_us(later_us, zone) - _offset_us(start_us, zone)
+    return shown if shown % _DAY_US == 0 else distance
 
 
 def _converted(
@@ -115,8 +129,26 @@ def _converted(
 
 def _floored(start_us: int, step_us: int, zone: ZoneInfo) -> int:
     """The last step at or before, counted from midnight of the day by the sensor's clock."""
-    offset = moment(start_us).astimezone(zone).utcoffset() or timedelta(0)
-    return start_us - (start_us + offset // timedelta(microseconds=1)) % step_us
+    shown = start_us + _offset_us(start_us, zone)
+    if step_us % _DAY_US:
+        return start_us - shown % step_us
+    return _moment_of(shown - shown % step_us, zone)
+
+
+def _end(start_us: int, step_us: int, zone: ZoneInfo) -> int:
+    """Where an event of this length ends that begins then."""
+    if step_us % _DAY_US:
+        return start_us + step_us
+    return _moment_of(start_us + _offset_us(start_us, zone) + step_us, zone)
+
+
+def _offset_us(at_us: int, zone: ZoneInfo) -> int:
+    return (moment(at_us).astimezone(zone).utcoffset() or timedelta(0)) // timedelta(microseconds=1)
+
+
+def _moment_of(shown_us: int, zone: ZoneInfo) -> int:
+    """When the clock shows this, which is given as if it were that of UTC."""
+    return microseconds(moment(shown_us).replace(tzinfo=zone))
 
 
 def _at_moments(filename: str, starts: list[int], values: list[float], unit: str, sensor: SensorGrid) -> Events:
@@ -141,13 +173,15 @@ def _gathered(slots: Sequence[int], values: Sequence[float], gather: Callable[[l
     return Events(array("q", starts), array("d", [gather(by_slot[at]) if by_slot[at] else math.nan for at in starts]))
 
 
-def _spread(slots: Sequence[int], values: Sequence[float], size: int, step_us: int, *, is_summed: bool) -> Events:
-    """Each value over ``size`` slots, but not into the next one's."""
+def _spread(
+    slots: Sequence[int], ends: Sequence[int], values: Sequence[float], step_us: int, *, is_summed: bool
+) -> Events:
+    """Each value over the slots until its end, but not into the next one's."""
     starts: list[int] = []
     spread: list[float] = []
-    for number, (slot, value) in enumerate(zip(slots, values, strict=True)):
-        room = (slots[number + 1] - slot) // step_us if number + 1 < len(slots) else size
-        count = max(1, min(size, room))
+    following = [*slots[1:], *ends[-1:]]
+    for slot, end, after, value in zip(slots, ends, following, values, strict=True):
+        count = max(1, (min(end, after) - slot) // step_us)
         starts += range(slot, slot + count * step_us, step_us)
         spread += [value / count if is_summed else value] * count
     return Events(array("q", starts), array("d", spread))

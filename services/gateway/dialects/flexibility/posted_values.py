@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from services.gateway.dialects.flexibility.moments import floored
 from services.gateway.dialects.flexibility.validation import WHOLE, invalid_field
@@ -37,16 +38,19 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the events of a sensor may begin. ``resolution_s`` is 0 for a sensor of moments, which ``frequency_s`` may round."""
+    """Where the events of a sensor may begin. ``resolution_s`` is 0 for a sensor of moments, which ``frequency_s`` may round;
+    ``timezone`` is that of the sensor's clock.
+    """
 
     resolution_s: int
     is_floored: bool = True
     frequency_s: int | None = None
+    timezone: str = "UTC"
 
 
-def grid_of(resolution_s: int, attributes: Mapping[str, object]) -> Grid:
+def grid_of(resolution_s: int, attributes: Mapping[str, object], timezone: str) -> Grid:
     """The grid of a sensor with these attributes (its own before those of its asset)."""
-    return Grid(resolution_s, is_floored(attributes), frequency_s(attributes))
+    return Grid(resolution_s, is_floored(attributes), frequency_s(attributes), timezone)
 
 
 def fit(values: object, start: datetime, duration: timedelta, grid: Grid) -> Posted:
@@ -61,13 +65,22 @@ def fit(values: object, start: datetime, duration: timedelta, grid: Grid) -> Pos
     step_s = Fraction(duration // timedelta(microseconds=1), 1_000_000 * count)
     if grid.resolution_s:
         _check_fits(step_s, grid.resolution_s)
-        on_grid = floored(start, timedelta(seconds=grid.resolution_s)) if grid.is_floored else start
+        on_grid = _on_grid(start, grid) if grid.is_floored else start
         return Posted(on_grid.astimezone(UTC), step_s, count, packed)
     if count > 1 and step_s < (grid.frequency_s or Fraction(1, 1_000_000)):
         text = "Cannot save multiple instantaneous values that overlap: they would be about one and the same moment."
         raise invalid_field(DATA, WHOLE, text)
     rounded = start if grid.frequency_s is None else _rounded(start, timedelta(seconds=grid.frequency_s))
     return Posted(rounded.astimezone(UTC), step_s if count > 1 else Fraction(0), count, packed)
+
+
+def _on_grid(start: datetime, grid: Grid) -> datetime:
+    """The last step at or before, by the clock with which the moment was given. What is a step by the sensor's own clock stays where
+    it is: its midnight, say, given in UTC.
+    """
+    step = timedelta(seconds=grid.resolution_s)
+    is_step = floored(start.astimezone(ZoneInfo(grid.timezone)), step) == start
+    return start if is_step else floored(start, step)
 
 
 def _check_fits(step_s: Fraction, resolution_s: int) -> None:

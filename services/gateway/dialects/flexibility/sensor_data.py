@@ -95,7 +95,7 @@ async def _post(app: Flexibility, identity: Identity, sensor_id: int, model: typ
 
 async def _fitted(wanted: PostData, sensor: Target) -> Posted:
     duration = end_of(wanted.start, wanted.duration) - wanted.start
-    grid = grid_of(sensor.event_resolution_s, sensor.grid_attributes)
+    grid = grid_of(sensor.event_resolution_s, sensor.grid_attributes, sensor.timezone)
     if not isinstance(wanted.values, list) or len(wanted.values) <= PACKED_AT_ONCE:
         return fit(wanted.values, wanted.start, duration, grid)
     return await asyncio.to_thread(fit, wanted.values, wanted.start, duration, grid)

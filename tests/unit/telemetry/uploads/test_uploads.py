@@ -177,3 +177,32 @@ def test_a_file_of_a_hundred_thousand_minutes_is_read() -> None:
     rows = [f"{(START + timedelta(minutes=at)).isoformat()},{at % 7}" for at in range(100_000)]
     found = read(csv(*rows), SensorGrid("kW", 60, "UTC"))
     assert len(found) == 100_000 and sum(found.values()) == sum(at % 7 for at in range(100_000))
+
+
+def at(moment: str) -> float:
+    """Minutes after START."""
+    return (datetime.fromisoformat(moment) - START).total_seconds() / 60
+
+
+SPRING_DAYS = {"2024-03-30T00:00+01:00": 24, "2024-03-31T00:00+01:00": 23, "2024-04-01T00:00+02:00": 24}
+AUTUMN_DAYS = {"2024-10-26T00:00+02:00": 24, "2024-10-27T00:00+02:00": 25, "2024-10-28T00:00+01:00": 24}
+
+
+@pytest.mark.parametrize("days", [SPRING_DAYS, AUTUMN_DAYS])
+def test_days_are_those_of_the_sensors_clock_also_with_an_hour_more_or_less(days: dict[str, int]) -> None:
+    daily = replace(POWER, unit="kWh", resolution_s=86_400)
+    starts = list(days)
+    naive = csv(*(f"{start[:10]},{number}" for number, start in enumerate(starts)))
+    assert read(naive, daily) == {at(start): number for number, start in enumerate(starts)}
+    assert read(csv(f"{starts[1]},1", f"{starts[2]},2"), daily) == {at(starts[1]): 1, at(starts[2]): 2}
+    first = datetime.fromisoformat(starts[0])
+    hourly = csv(*(f"{(first + timedelta(hours=hour)).isoformat()},1" for hour in range(sum(days.values()))))
+    assert read(hourly, daily) == {at(start): hours for start, hours in days.items()}
+
+
+def test_a_days_energy_is_divided_over_the_hours_that_the_day_has() -> None:
+    hourly = replace(POWER, unit="kWh", resolution_s=3600)
+    spring = read(csv(*(f"{start[:10]},{hours}" for start, hours in SPRING_DAYS.items())), hourly)
+    assert list(spring.values()) == [1] * (24 + 23 + 24)
+    autumn = read(csv(*(f"{start[:10]},{hours}" for start, hours in AUTUMN_DAYS.items())), hourly)
+    assert list(autumn.values()) == [1] * (24 + 25 + 24)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -60,6 +61,22 @@ def test_a_start_off_the_grid_is_floored_unless_the_sensor_says_otherwise() -> N
     later = START + timedelta(minutes=7)
     assert fit([1], later, timedelta(minutes=15), QUARTERS).start == START
     assert fit([1], later, timedelta(minutes=15), Grid(900, is_floored=False)).start == later
+
+
+@pytest.mark.parametrize(
+    ("given", "grid", "kept"),
+    [
+        ("2024-02-29T23:00:00Z", Grid(86_400, timezone="Europe/Amsterdam"), "2024-02-29T23:00:00Z"),
+        ("2024-06-30T22:00:00Z", Grid(86_400, timezone="Europe/Amsterdam"), "2024-06-30T22:00:00Z"),
+        ("2024-03-01T09:00:00+01:00", Grid(86_400, timezone="Europe/Amsterdam"), "2024-02-29T23:00:00Z"),
+        ("2024-02-29T18:30:00Z", Grid(3600, timezone="Asia/Kolkata"), "2024-02-29T18:30:00Z"),
+        ("2024-02-29T18:00:00Z", Grid(3600, timezone="Asia/Kolkata"), "2024-02-29T18:00:00Z"),
+        ("2024-06-30T13:30:00Z", Grid(3600, timezone="Australia/Lord_Howe"), "2024-06-30T13:30:00Z"),
+    ],
+)
+def test_a_step_by_the_sensors_own_clock_stays_where_it_is(given: str, grid: Grid, kept: str) -> None:
+    posted = fit([1], datetime.fromisoformat(given), timedelta(seconds=grid.resolution_s), grid)
+    assert posted.start == datetime.fromisoformat(kept)
 
 
 @pytest.mark.parametrize(
@@ -126,4 +143,4 @@ def test_several_moments_in_one_slot_are_refused() -> None:
     ],
 )
 def test_a_grid_follows_from_attributes(attributes: dict[str, object], grid: Grid) -> None:
-    assert grid_of(900, attributes) == grid
+    assert grid_of(900, attributes, "Asia/Kolkata") == replace(grid, timezone="Asia/Kolkata")
