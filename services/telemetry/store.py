@@ -82,7 +82,10 @@ async def small_waiting_jobs(connection: AsyncConnection, *, most_bytes: int, li
 async def claim_large_job(
     connection: AsyncConnection, *, most_small_bytes: int, claim: timedelta, besides: Collection[JobId]
 ) -> IngestionJob | None:
-    """The oldest file, or job with many values, that nobody works on; from the commit on it is ours until the claim runs out."""
+    """The oldest file, or job with many values, that nobody works on; from the commit on it is ours until the claim runs out.
+
+    First come accounts of which no such job is worked on, so that one with many files keeps no other waiting for more than one.
+    """
     has_lapsed = (job_states.c.state == STARTED) & (job_states.c.started_at < func.now() - claim)
     statement = (
         select(jobs)
@@ -93,7 +96,9 @@ async def claim_large_job(
         .limit(1)
         .with_for_update(of=jobs, skip_locked=True)
     )
-    row = (await connection.execute(statement)).one_or_none()
+    has_none_in_hand = jobs.c.account_id.not_in(await _accounts_in_hand(connection, claim))
+    row = (await connection.execute(statement.where(has_none_in_hand))).one_or_none()
+    row = row or (await connection.execute(statement)).one_or_none()
     if row is None:
         return None
     begun = {"job_id": row.job_id, "account_id": row.account_id, "state": STARTED, "started_at": func.now()}
@@ -102,6 +107,18 @@ async def claim_large_job(
         index_elements=[job_states.c.job_id], set_={"started_at": func.now()}, where=has_lapsed
     )
     return _job(row) if (await connection.execute(again)).rowcount else None
+
+
+async def _accounts_in_hand(connection: AsyncConnection, claim: timedelta) -> list[AccountId]:
+    """The accounts of which somebody works on a large job."""
+    is_in_hand = (job_states.c.state == STARTED) & (job_states.c.started_at >= func.now() - claim)
+    statement = (
+        select(jobs.c.account_id)
+        .join(job_states, job_states.c.job_id == jobs.c.job_id)
+        .where(*_is_waiting(), is_in_hand)
+        .distinct()
+    )
+    return [account_id_of(found) for found in (await connection.execute(statement)).scalars()]
 
 
 async def renew_claims(connection: AsyncConnection, job_ids: Collection[JobId]) -> None:

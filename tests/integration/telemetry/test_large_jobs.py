@@ -19,6 +19,7 @@ from shared.errors import DatabaseUnavailable, WorkerDied, WorkTimedOut
 from tests.integration.optimizer.deliveries import Died, HereAndNow, MortalDatabase
 from tests.integration.telemetry.posts import Posts
 from tests.support.eventually import eventually
+from tests.support.principals import make_account
 from tests.support.sensors import QUARTER_HOUR, D, Sensors
 
 R = TypeVar("R")
@@ -172,6 +173,31 @@ async def test_a_job_is_worked_on_by_one_and_by_another_once_the_claim_has_run_o
         await working
     assert await posts.outcomes([job]) == ["processed"], "who has lost it takes nothing back"
     assert await sensors.rows(sensor) == 2
+
+
+async def test_one_account_with_many_files_keeps_no_other_waiting(
+    posts: Posts, sensors: Sensors, database: PostgresDatabase
+) -> None:
+    account = await make_account(database)
+    mine, theirs = await sensors.make(), await sensors.make(account_id=account.account_id)
+    files = [await posts.upload(mine, TABLE) for _ in range(5)]
+    slow = HereAndNow()
+    slow.after_s = 3600.0
+    working = asyncio.create_task(LargeJobs(database, slow).store())
+
+    async def is_begun() -> bool:
+        return await posts.outcome(files[0]) is not None
+
+    await eventually(is_begun, within=5)
+    late = await posts.upload(theirs, TABLE)
+    free = LargeJobs(database, HereAndNow())
+    assert await free.store()
+    assert await posts.outcomes([late, files[1]]) == ["processed", None], "the last file is next, since it is another's"
+    assert await free.store()
+    assert await posts.outcomes([files[1]]) == ["processed"], "where nobody else waits, nothing is held back"
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
 
 
 async def test_a_late_finish_of_a_job_that_another_has_done_changes_nothing(
