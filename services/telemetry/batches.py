@@ -13,6 +13,7 @@ from services.telemetry.store import Ended, IngestionJob
 from shared.beliefs import NewSeries
 from shared.beliefs.writing_store import write_beliefs
 from shared.contracts.flexibility import JobsFinished
+from shared.db.models.flexibility import NOT_STORED
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database, UnitOfWork
 from shared.errors import BusbarError
 from shared.ids import AccountId, JobId
@@ -63,6 +64,6 @@ def crashed(job: IngestionJob) -> Ended:
 
 
 def _count(ended: list[Ended], stored: int) -> None:
-    for outcome, number in Counter(str(each.result.get("outcome", "failed")) for each in ended).items():
+    for outcome, number in Counter(str(each.result.get("outcome", NOT_STORED)) for each in ended).items():
         metrics.JOBS_ENDED.labels(outcome).inc(number)
     metrics.VALUES_STORED.inc(stored)

@@ -27,6 +27,7 @@ from services.telemetry.store import Ended, IngestionJob, SensorRow
 from services.telemetry.tasks import UploadTask, read_upload
 from services.telemetry.uploads import Events
 from shared.beliefs.writing_store import hold_sensors
+from shared.db.models.flexibility import UPLOADED_FILE
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 from shared.errors import DependencyUnavailable, InvalidInput, WorkerDied, WorkTimedOut
 from shared.ids import JobId
@@ -100,7 +101,7 @@ class LargeJobs:
 
     async def _what_to_write(self, job: IngestionJob) -> MakeBatch:
         """What takes long is done before the transaction."""
-        if job.arguments.get("kind") != "upload":
+        if job.arguments.get("kind") != UPLOADED_FILE:
             values = values_of(job)
 
             async def of_values(sensor: SensorRow, sources: SourceIds) -> Batch:

@@ -20,10 +20,9 @@ from services.telemetry.store import Ended, IngestionJob, SensorRow
 from services.telemetry.uploads import Events, SensorGrid
 from shared.beliefs import NewSeries, Written, frequency_s, is_floored, knowledge_horizon, moment
 from shared.beliefs.source_store import USER, NewSource, source_id_of
+from shared.db.models.flexibility import ALREADY_RECEIVED, INVALID_REPLACEMENT, NOT_STORED, PROCESSED
 from shared.errors import BusbarError, InvalidInput
 from shared.ids import AccountId, SourceId
-
-PROCESSED, ALREADY_RECEIVED, INVALID_REPLACEMENT = "processed", "already_received", "invalid_replacement"
 
 _SAID = {
     PROCESSED: "Request has been processed.",
@@ -119,7 +118,7 @@ def told(job: IngestionJob, written: Written) -> Ended:
 def failed(job: IngestionJob, failure: BusbarError) -> Ended:
     """What a job is told that can never be done."""
     where = failure.field if isinstance(failure, InvalidInput) else None
-    result = {"outcome": "failed", "code": failure.code, "field": where, "message": failure.message}
+    result = {"outcome": NOT_STORED, "code": failure.code, "field": where, "message": failure.message}
     return Ended(job, result, failure.message)
 
 

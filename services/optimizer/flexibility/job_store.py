@@ -12,14 +12,9 @@ from sqlalchemy import func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.models.flexibility import STARTED, job_outputs, job_states, jobs
+from shared.db.models.flexibility import DEFERRED, STARTED, job_outputs, job_states, jobs
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
-
-# A job that waits for its steps.
-DEFERRED = "DEFERRED"
-# One that nobody will work on, because what it was to follow has failed.
-CANCELED = "CANCELED"
 
 
 @dataclass(frozen=True, slots=True)

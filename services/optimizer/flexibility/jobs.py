@@ -32,7 +32,7 @@ from shared.bus.handler import Handler
 from shared.clock import Clock
 from shared.contracts.flexibility import ForecastRequested, JobsFinished, ScheduleRequested
 from shared.contracts.message import Envelope
-from shared.db.models.flexibility import FAILED
+from shared.db.models.flexibility import DEFERRED, FAILED
 from shared.db.unit_of_work import Database, UnitOfWork
 from shared.errors import BusbarError, DependencyUnavailable, WorkerDied, WorkTimedOut
 from shared.ids import AccountId, JobId
@@ -167,7 +167,7 @@ class Jobs:
 
     def _observe(self, kind: Kind, done: Done) -> None:
         metrics.JOBS_ENDED.labels(kind.name, done.end.state.lower()).inc()
-        if done.end.state != job_store.DEFERRED:
+        if done.end.state != DEFERRED:
             waited = self._clock.now() - done.job.created_at
             metrics.JOB_SECONDS.labels(kind.name).observe(max(0.0, waited.total_seconds()))
 
@@ -219,7 +219,7 @@ async def write_end(uow: UnitOfWork, done: Done) -> None:
         source_id = await source_id_of(uow.connection, job.account_id, done.source)
         await _state(uow, [replace(series, source_id=source_id) for series in done.beliefs])
     await job_store.write_outputs(uow.connection, job.account_id, job.job_id, done.outputs)
-    ended = [] if done.end.state == job_store.DEFERRED else [job.job_id]
+    ended = [] if done.end.state == DEFERRED else [job.job_id]
     if done.follow is not None:
         ended += await done.follow(uow)
     if ended:

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.optimizer.flexibility import job_store, site_store, step_store
-from services.optimizer.flexibility.job_store import CANCELED, DEFERRED, Job, JobEnd, Output
+from services.optimizer.flexibility.job_store import Job, JobEnd, Output
 from services.optimizer.flexibility.jobs import Done, Limits, check_owned
 from services.optimizer.flexibility.series import ReadSeries, SensorSeries, SeriesReader, named_sensors
 from services.optimizer.flexibility.site_store import OwnedSensor
@@ -33,7 +33,7 @@ from shared.beliefs import NewSeries, knowledge_horizon, microseconds
 from shared.beliefs.source_store import SCHEDULER, NewSource
 from shared.clock import Clock
 from shared.contracts.flexibility import ScheduleRequested
-from shared.db.models.flexibility import FAILED, FINISHED
+from shared.db.models.flexibility import CANCELED, DEFERRED, FAILED, FINISHED
 from shared.db.unit_of_work import Database, UnitOfWork
 from shared.durations import parse_duration
 from shared.errors import BusbarError, NotFound

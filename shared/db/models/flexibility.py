@@ -35,8 +35,18 @@ from shared.db.models.base import account_column, created_at_column, metadata
 
 # What ``flexibility_jobs.kind`` says.
 SCHEDULING, FORECASTING, INGESTION = "scheduling", "forecasting", "ingestion"
-# States that a job ends in; no state row at all means that nobody has begun.
-STARTED, FINISHED, FAILED = "STARTED", "FINISHED", "FAILED"
+# What ``flexibility_job_states.state`` says; no row at all means that nobody has begun. A deferred job waits for its steps, a
+# canceled one is worked on by nobody, because what it was to follow has failed.
+STARTED, DEFERRED, FINISHED, FAILED, CANCELED = "STARTED", "DEFERRED", "FINISHED", "FAILED", "CANCELED"
+# What the arguments of an ingestion job say that it is about, as ``kind``.
+POSTED_VALUES, UPLOADED_FILE = "values", "upload"
+# What its result says that came of it, as ``outcome``.
+PROCESSED, ALREADY_RECEIVED, INVALID_REPLACEMENT, NOT_STORED = (
+    "processed",
+    "already_received",
+    "invalid_replacement",
+    "failed",
+)
 
 # Tables where a row may belong to nobody, and be read by all.
 WITH_PUBLIC_ROWS = (

@@ -22,9 +22,8 @@ from services.gateway.dialects.flexibility.job_schemas import (
     NoSchedule,
     Pending,
 )
-from services.gateway.dialects.flexibility.job_store import JobRow, NewJob, OutputRow
+from services.gateway.dialects.flexibility.job_store import ENDED_BADLY, JobRow, NewJob, OutputRow
 from services.gateway.dialects.flexibility.jobs import (
-    ENDED_BADLY,
     check_readable,
     children_of,
     is_composed,

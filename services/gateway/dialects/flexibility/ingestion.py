@@ -22,13 +22,11 @@ from services.gateway.dialects.flexibility.job_store import JobState, NewJob
 from services.gateway.dialects.flexibility.validation import Invalid
 from services.gateway.dialects.flexibility.wire import V3_ROOT, object_reply
 from services.gateway.http.call import Reply
-from shared.db.models.flexibility import FAILED, INGESTION
+from shared.db.models.flexibility import ALREADY_RECEIVED, FAILED, INGESTION, INVALID_REPLACEMENT
 from shared.ids import AccountId, JobId, uuid7
 
 # With more the poster does not wait.
 MOST_WAITED_FOR = 1000
-# What came of it, as its result says.
-ALREADY_RECEIVED, INVALID_REPLACEMENT = "already_received", "invalid_replacement"
 
 
 @dataclass(frozen=True, slots=True)

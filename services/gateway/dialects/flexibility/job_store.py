@@ -18,14 +18,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.permissions import Owner
 from shared.db.connections import driver_connection
-from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, assets, job_outputs, job_states, jobs, sensors
+from shared.db.models.flexibility import (
+    CANCELED,
+    FAILED,
+    FINISHED,
+    INGESTION,
+    assets,
+    job_outputs,
+    job_states,
+    jobs,
+    sensors,
+)
 from shared.db.models.identity import accounts
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
 
 # An identical trigger within this time is answered with the job that there is.
 ANSWERED_AGAIN_FOR = timedelta(hours=1)
-ENDED_BADLY = (FAILED, "STOPPED", "CANCELED")
+# Nothing is to be had from these.
+ENDED_BADLY = (FAILED, CANCELED)
 
 
 @dataclass(frozen=True, slots=True)

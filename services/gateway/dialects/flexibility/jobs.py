@@ -10,28 +10,36 @@ from uuid import UUID
 from services.gateway.auth.identity import Identity
 from services.gateway.dialects.flexibility import job_store
 from services.gateway.dialects.flexibility.errors import NotPermitted
-from services.gateway.dialects.flexibility.job_store import JobRow, JobState
+from services.gateway.dialects.flexibility.job_store import ENDED_BADLY, JobRow, JobState
 from services.gateway.dialects.flexibility.permissions import caller_of, may_read_thing
 from services.gateway.dialects.flexibility.schemas import StatedAnswer
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import mapping_reply, object_reply
 from services.gateway.http.call import Call, Reply
-from shared.db.models.flexibility import FAILED, FINISHED, FORECASTING, INGESTION, SCHEDULING
+from shared.db.models.flexibility import (
+    CANCELED,
+    DEFERRED,
+    FAILED,
+    FINISHED,
+    FORECASTING,
+    INGESTION,
+    SCHEDULING,
+    STARTED,
+)
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.errors import DependencyUnavailable
 
-QUEUED, DEFERRED = "QUEUED", "DEFERRED"
-ENDED_BADLY = frozenset({FAILED, "STOPPED", "CANCELED"})
+# Of a job without a state.
+QUEUED = "QUEUED"
 FUNCTIONS = {SCHEDULING: "make_schedule", FORECASTING: "make_forecast", INGESTION: "store_sensor_data"}
 NAMES = {SCHEDULING: "Scheduling", FORECASTING: "Forecasting", INGESTION: "Ingestion"}
 _WORDS = {
     QUEUED: "waiting to be processed",
     DEFERRED: "waiting to be processed, after others",
-    "STARTED": "in progress",
+    STARTED: "in progress",
     FINISHED: "has finished",
     FAILED: "has failed",
-    "STOPPED": "was stopped",
-    "CANCELED": "was canceled",
+    CANCELED: "was canceled",
 }
 
 

@@ -11,10 +11,8 @@ from services.gateway.dialects.flexibility import job_store
 from services.gateway.dialects.flexibility.access import no_sensor_in_path
 from services.gateway.dialects.flexibility.data_store import Target
 from services.gateway.dialects.flexibility.job_schemas import NoSchedule, Pending, Schedule
-from services.gateway.dialects.flexibility.job_store import JobRow, OutputRow
+from services.gateway.dialects.flexibility.job_store import ENDED_BADLY, JobRow, OutputRow
 from services.gateway.dialects.flexibility.jobs import (
-    DEFERRED,
-    ENDED_BADLY,
     QUEUED,
     check_readable,
     message_of,
@@ -29,7 +27,7 @@ from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.validation import Invalid
 from services.gateway.dialects.flexibility.wire import object_reply
 from services.gateway.http.call import Call, Reply
-from shared.db.models.flexibility import FINISHED, SCHEDULING, STARTED
+from shared.db.models.flexibility import DEFERRED, FAILED, FINISHED, SCHEDULING, STARTED
 from shared.durations import Duration, format_duration
 from shared.ids import SensorId
 from shared.units import Conversion, UnitsIncompatible, UnknownUnit, conversion
@@ -41,7 +39,7 @@ DEFAULT_SCHEDULER = "StorageScheduler"
 # Clients poll on where they see these in a refusal, which of a failure must not be.
 POLLED_ON = ("Scheduling job waiting", "Scheduling job in progress", "Scheduling job has an unknown status")
 
-_PENDING = frozenset({QUEUED, STARTED, DEFERRED, "SCHEDULED"})
+_PENDING = frozenset({QUEUED, STARTED, DEFERRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def _duration(given: Duration | None) -> timedelta:
 def _not_there(job: JobRow, status: str, *, is_400: bool) -> Reply:
     if status in ENDED_BADLY:
         why = "" if job.state is None or job.state.failure is None else f" with {job.state.failure}"
-        words = "failed" if status == "FAILED" else f"was {status.lower()}"
+        words = "failed" if status == FAILED else f"was {status.lower()}"
         text = f"Scheduling job {words}{why}".rstrip(".")
         for polled_on in POLLED_ON:
             text = text.replace(polled_on, polled_on.replace(" job", ""))

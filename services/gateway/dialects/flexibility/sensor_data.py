@@ -29,6 +29,7 @@ from services.gateway.dialects.flexibility.validation import JSON_BODY, WHOLE, i
 from services.gateway.dialects.flexibility.wire import gone_reply
 from services.gateway.http.call import Call, Reply
 from shared.beliefs.writing_store import DeletedWindow, delete_beliefs, hold_sensors
+from shared.db.models.flexibility import POSTED_VALUES
 from shared.durations import format_duration
 from shared.ids import SensorId, SourceId
 
@@ -110,7 +111,7 @@ def _arguments(wanted: PostData, posted: Posted, sensor: Target, now: datetime) 
         known = {"horizon_s": fixed_seconds(wanted.horizon, "horizon")}
     step_s = posted.step_s
     return {
-        "kind": "values",
+        "kind": POSTED_VALUES,
         "start": posted.start.isoformat(),
         "step_s": int(step_s) if step_s.denominator == 1 else float(step_s),
         "factor": factor.factor,

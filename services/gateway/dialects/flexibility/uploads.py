@@ -17,6 +17,7 @@ from services.gateway.dialects.flexibility.upload_form import FILES, UNIT, UPLOA
 from services.gateway.dialects.flexibility.validation import invalid_field
 from services.gateway.http.call import Call, Reply
 from shared.contracts.flexibility import IngestRequested
+from shared.db.models.flexibility import UPLOADED_FILE
 from shared.units import are_convertible
 from shared.units.errors import UnknownUnit
 
@@ -59,7 +60,7 @@ def _check_unit(unit: str | None, sensor: Target) -> None:
 
 def _arguments(upload: Upload, filename: str, now: datetime) -> dict[str, object]:
     return {
-        "kind": "upload",
+        "kind": UPLOADED_FILE,
         "filename": filename,
         "unit": upload.unit,
         "is_measured_instantly": upload.is_measured_instantly,
