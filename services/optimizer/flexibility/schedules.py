@@ -88,8 +88,8 @@ class Schedules:
         site = await self._site(job)
         given = _input(job, site)
         prepared = await self._pool.run(entry.prepare_schedule, given, deadline_s=_left(deadline))
-        if job.arguments.get("sequential") and job.parent_job_id is None and prepared.device_count > 1:
-            return _in_steps(job, prepared.device_count, started_at)
+        if job.arguments.get("sequential") and job.parent_job_id is None and prepared.step_count > 1:
+            return _in_steps(job, prepared.step_count, started_at)
         read = await self._read(job, site, prepared)
         limits = SolverLimits(self._limits.solver_s, self._limits.mip_gap)
         found = await self._pool.run(entry.plan_schedule, prepared, read.events, limits, deadline_s=_left(deadline))

@@ -23,7 +23,7 @@ class Step:
 
 
 async def add_steps(connection: AsyncConnection, job: Job, ids: Sequence[JobId]) -> None:
-    """Write the steps of a job, one for each device in their order. They count as asked for when it was."""
+    """Write the steps of a job in their order. They count as asked for when it was."""
     rows = [
         {
             "job_id": job_id,

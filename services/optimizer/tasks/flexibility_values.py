@@ -40,7 +40,7 @@ class Found:
 class ScheduleInput:
     """What a schedule is made from, but for the series.
 
-    ``step`` is the number of the device that is planned where one is planned after the other; None: all together.
+    ``step`` is the number of the step that is planned where one device is planned after the other; None: all together.
     """
 
     trigger: Trigger
@@ -66,10 +66,13 @@ class WantedEvents:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSchedule:
-    """What to read for a schedule, and what was made of its input so far, for the child that goes on with it."""
+    """What to read for a schedule, and what was made of its input so far, for the child that goes on with it.
+
+    ``step_count``: in how many steps the whole of it is planned where one device is planned after the other.
+    """
 
     wanted: tuple[WantedEvents, ...]
-    device_count: int
+    step_count: int
     prepared: bytes
 
 

@@ -16,7 +16,7 @@ from services.optimizer.scheduling.building.window import Window
 from services.optimizer.scheduling.planning import PlanFailed, Planned, PlanRequest
 from services.optimizer.scheduling.planning import plan as find_plan
 from services.optimizer.scheduling.results.outputs import SensorOutput
-from services.optimizer.tasks.device_steps import one_device
+from services.optimizer.tasks.device_steps import one_step, steps_of
 from services.optimizer.tasks.flexibility_values import (
     Events,
     Found,
@@ -53,7 +53,7 @@ def prepare(given: ScheduleInput) -> PreparedSchedule:
         FlexConfigInvalid: what is stored has changed since the schedule was asked for, and is no good any more.
     """
     whole = collect(given.trigger, given.assets, given.sensors)
-    collected = whole if given.step is None else one_device(whole, given.step)
+    collected = whole if given.step is None else one_step(whole, given.step)
     needs = needs_of(
         collected, given.sensors, start=given.trigger.start, end=given.end, resolution_s=given.resolution_s
     )
@@ -66,7 +66,7 @@ def prepare(given: ScheduleInput) -> PreparedSchedule:
         dict(given.sensors),
     )
     wanted = tuple(_wanted(needed) for needed in needs.series)
-    return PreparedSchedule(wanted, len(whole.device_indices), pickle.dumps(prepared))
+    return PreparedSchedule(wanted, len(steps_of(whole)), pickle.dumps(prepared))
 
 
 def plan(given: PreparedSchedule, series: tuple[Events, ...], limits: SolverLimits) -> FoundSchedule | NoSchedule:
