@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.beliefs.series import EVERY_BELIEF, BeliefFilter, Series, microseconds
+from shared.beliefs.series import EVERY_BELIEF, BeliefFilter, Series
 from shared.beliefs.source_store import version_key
 from shared.db.connections import driver_connection
 from shared.ids import AccountId, SensorId, SourceId
@@ -93,10 +93,19 @@ WHERE EXISTS (SELECT FROM flexibility_beliefs b WHERE b.sensor_id = $1 AND b.acc
               AND b.source_id = s.source_id)
 """
 _LAST_EVENT = """
-SELECT event_start, belief_time FROM flexibility_beliefs b
+SELECT event_start, belief_time FROM flexibility_beliefs
 WHERE sensor_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND event_start < $3
-  AND ($4::text[] IS NULL OR (SELECT type FROM flexibility_sources s WHERE s.source_id = b.source_id) = ANY($4))
 ORDER BY event_start DESC LIMIT 1
+"""
+# For each source by itself, as the index then tells its beliefs from others without looking at them.
+_LAST_EVENT_OF_TYPES = """
+SELECT last.event_start, last.belief_time FROM flexibility_sources s
+CROSS JOIN LATERAL (
+    SELECT event_start, belief_time FROM flexibility_beliefs b
+    WHERE sensor_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND event_start < $3 AND b.source_id = s.source_id
+    ORDER BY event_start DESC LIMIT 1
+) last
+WHERE s.type = ANY($4::text[]) ORDER BY last.event_start DESC LIMIT 1
 """
 
 
@@ -207,23 +216,6 @@ async def read_overlapping(
     return await read_beliefs(connection, sensor, start - max(earlier, timedelta(0)), end, wanted)
 
 
-async def value_near(
-    connection: AsyncConnection,
-    sensor: SensorOf,
-    moment: datetime,
-    radius: timedelta,
-    wanted: BeliefFilter = EVERY_BELIEF,
-) -> float | None:
-    """The value of the event that begins nearest to a moment, within the radius; of two as near the later one."""
-    end = moment + radius + timedelta(microseconds=1)
-    series = await read_beliefs(connection, sensor, moment - radius, end, wanted)
-    if not len(series):
-        return None
-    wanted_us = microseconds(moment)
-    best = min(range(len(series)), key=lambda at: (abs(series.starts_us[at] - wanted_us), -series.starts_us[at]))
-    return series.values[best]
-
-
 async def statistics(
     connection: AsyncConnection,
     account_id: AccountId | None,
@@ -250,8 +242,11 @@ async def last_event(
     types: Sequence[str] | None = None,
 ) -> tuple[datetime, datetime] | None:
     """Start and belief time of the last event before a moment about which a source (of these types) has stated something."""
-    arguments = [sensor_id, account_id, before, None if types is None else list(types)]
-    row = await driver_connection(connection).fetchrow(_LAST_EVENT, *arguments)
+    raw, arguments = driver_connection(connection), (sensor_id, account_id, before)
+    if types is None:
+        row = await raw.fetchrow(_LAST_EVENT, *arguments)
+    else:
+        row = await raw.fetchrow(_LAST_EVENT_OF_TYPES, *arguments, list(types))
     return None if row is None else (row["event_start"], row["belief_time"])
 
 

@@ -77,15 +77,6 @@ async def source_id_of(connection: AsyncConnection, account_id: AccountId | None
     return SourceId(found)
 
 
-async def find_source(
-    connection: AsyncConnection, account_ids: Collection[AccountId], source_id: SourceId
-) -> Source | None:
-    """A source of these accounts or of the installation, by its id."""
-    statement = select(*_COLUMNS).where(sources.c.source_id == source_id, _is_of(account_ids))
-    row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else _source(row)
-
-
 async def sources_of(
     connection: AsyncConnection, account_ids: Collection[AccountId], *, only_latest: bool
 ) -> list[Source]:

@@ -98,11 +98,6 @@ class Segment:
         assert self.end is not None
         return self.duration.negated().added_to(self.end, timezone), self.end
 
-    @property
-    def is_point(self) -> bool:
-        """Whether it is about one moment."""
-        return self.start is not None and self.start == self.end
-
 
 @dataclass(frozen=True)
 class Segments:

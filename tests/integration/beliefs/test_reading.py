@@ -16,12 +16,11 @@ from shared.beliefs.reading_store import (
     read_overlapping,
     source_types,
     statistics,
-    value_near,
 )
-from shared.beliefs.source_store import FORECASTER, SCHEDULER, NewSource, find_source, source_id_of, sources_of
+from shared.beliefs.source_store import FORECASTER, SCHEDULER, NewSource, source_id_of, sources_of
 from shared.db.models.identity import accounts
 from shared.db.unit_of_work import EVERY_ACCOUNT
-from shared.ids import OPEN_ACCOUNT_ID, AccountId, SourceId, uuid7
+from shared.ids import OPEN_ACCOUNT_ID, AccountId, uuid7
 from tests.support.sensors import QUARTER_HOUR, D, Sensors, stated
 
 HOUR = timedelta(hours=1)
@@ -128,21 +127,6 @@ async def test_events_that_reach_into_the_window_are_read_where_that_is_asked(se
         assert list((await read_overlapping(connection, sensor, D + HOUR, D + 2 * HOUR)).values) == [2]
 
 
-async def test_the_value_near_a_moment_is_the_nearest_and_the_later_of_two(sensors: Sensors) -> None:
-    sensor, source = await sensors.make(resolution=timedelta(0)), await sensors.source()
-    for minutes, value in ((0, 1.0), (10, 2.0), (30, 3.0)):
-        await sensors.state(stated(sensor, source, D + timedelta(minutes=minutes), [value], EARLIER))
-
-    async def near(minutes: float, radius: float, wanted: BeliefFilter | None = None) -> float | None:
-        async with sensors.database.reading(OPEN_ACCOUNT_ID) as connection:
-            moment = D + timedelta(minutes=minutes)
-            return await value_near(connection, sensor, moment, timedelta(minutes=radius), wanted or BeliefFilter())
-
-    assert [await near(minutes, 60) for minutes in (-5, 4, 5, 6, 20, 99)] == [1, 1, 2, 2, 3, None]
-    assert [await near(20, radius) for radius in (9, 10)] == [None, 3]
-    assert await near(5, 60, BeliefFilter(prior=EARLIER - HOUR)) is None
-
-
 async def test_nobody_reads_another_accounts_beliefs_by_a_wrong_account(sensors: Sensors) -> None:
     sensor, source = await sensors.make(), await sensors.source()
     await sensors.state(stated(sensor, source, D, [1], EARLIER))
@@ -155,7 +139,6 @@ async def test_nobody_reads_another_accounts_beliefs_by_a_wrong_account(sensors:
         assert await statistics(connection, stranger, sensor.sensor_id) == []
         assert await last_event(connection, stranger, sensor.sensor_id, D + HOUR) is None
         assert await source_types(connection, stranger, sensor.sensor_id) == set()
-        assert await find_source(connection, [stranger], source) is None
 
 
 async def test_statistics_are_of_what_each_source_said_last_about_each_event(sensors: Sensors) -> None:
@@ -210,8 +193,6 @@ async def test_sources_are_listed_with_those_of_the_installation_and_only_the_la
     async with sensors.database.reading(OPEN_ACCOUNT_ID) as connection:
         everything = await sources_of(connection, [OPEN_ACCOUNT_ID], only_latest=False)
         latest = await sources_of(connection, [OPEN_ACCOUNT_ID], only_latest=True)
-        assert await find_source(connection, [OPEN_ACCOUNT_ID], market) in everything
-        assert await find_source(connection, [OPEN_ACCOUNT_ID], SourceId(999_999)) is None
     assert [source.source_id for source in everything] == [market, old, new]
     assert [source.source_id for source in latest] == [market, new]
 

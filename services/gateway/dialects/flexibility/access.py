@@ -39,6 +39,11 @@ def no_asset_text(number: object) -> str:
     return f"No asset found with ID {number}."
 
 
+def no_asset_to_trigger(number: object) -> Invalid:
+    """There is no asset of this number to be scheduled, which that route tells without a location."""
+    return Invalid("id", [no_asset_text(number)])
+
+
 def reach_of(account_id: AccountId | None) -> Reach:
     """How far a transaction has to reach that writes something of an account; what is public takes one that reaches everything.
 
@@ -96,7 +101,7 @@ async def asset_for_scheduling(connection: AsyncConnection, caller: Caller, asse
     Raises:
         NotPermitted: they may not. Invalid: there is none of this id, which this route tells without a location.
     """
-    return await asset_to_work_on(connection, caller, asset_id, unknown=_no_asset_to_trigger)
+    return await asset_to_work_on(connection, caller, asset_id, unknown=no_asset_to_trigger)
 
 
 async def readable_sensor(
@@ -141,7 +146,3 @@ async def sensor_to_manage(
     if not may_manage(caller, row.owner):
         raise NotPermitted
     return row
-
-
-def _no_asset_to_trigger(number: object) -> Invalid:
-    return Invalid("id", [no_asset_text(number)])

@@ -19,7 +19,7 @@ from services.gateway.auth.identity import Identity
 from services.gateway.dialects.flexibility import job_store, trigger_store
 from services.gateway.dialects.flexibility.access import (
     asset_for_scheduling,
-    no_asset_text,
+    no_asset_to_trigger,
     no_sensor_in_path,
     sensor_for_posting,
 )
@@ -70,7 +70,7 @@ class _Asked:
 
 async def trigger_asset(app: Flexibility, call: Call[None, Given]) -> Reply:
     """A schedule of an asset and what is below it."""
-    asset_id = number_in_path(call, _no_asset)
+    asset_id = number_in_path(call, no_asset_to_trigger)
     caller = caller_of(call.identity)
     async with app.database.reading(EVERY_ACCOUNT) as connection:
         asset = await asset_for_scheduling(connection, caller, asset_id)
@@ -96,10 +96,6 @@ async def trigger_sensor(app: Flexibility, call: Call[None, Given]) -> Reply:
     results_url = f"{V3_ROOT}/sensors/{sensor_id}/schedules/{job_id}"
     answer = SensorScheduleAccepted.model_validate({**_names(job_id), "results-url": results_url})
     return object_reply(answer, status=202)
-
-
-def _no_asset(number: object) -> Invalid:
-    return Invalid("id", [no_asset_text(number)])
 
 
 def _unlocated(model: type[TriggerAsset], body: Given) -> TriggerAsset:

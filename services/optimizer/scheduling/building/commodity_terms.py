@@ -53,11 +53,6 @@ class CommodityTerms:
     commitments: tuple[Commitment, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    @property
-    def is_price_missing(self) -> bool:
-        """Whether nothing can be scheduled for want of a consumption price."""
-        return self.consumption.price is None and not self.is_internal_node
-
 
 @dataclass(frozen=True)
 class BreachPrices:

@@ -59,9 +59,7 @@ def test_every_field_is_read_into_internal_units() -> None:
     assert entry.soc_minima == SensorReference(SOC, QuantityKind.ENERGY)
     assert entry.soc_maxima == Fixed(0.09, QuantityKind.ENERGY)
     assert isinstance(entry.soc_targets, Segments)
-    assert [(one.value.value, one.start, one.end, one.is_point) for one in entry.soc_targets.segments] == [
-        (0.05, noon, noon, True)
-    ]
+    assert [(one.value.value, one.start, one.end) for one in entry.soc_targets.segments] == [(0.05, noon, noon)]
     assert entry.soc_sensor_id == SHARE_SOC
     assert entry.power_capacity == power(0.01725)
     assert entry.consumption_capacity == SensorReference(GRID, QuantityKind.POWER, default=power(0.01))

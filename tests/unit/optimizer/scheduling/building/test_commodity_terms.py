@@ -96,7 +96,8 @@ def test_a_breach_price_that_is_given_is_kept_and_its_pair_gets_the_default() ->
 
 
 def test_without_any_price_electricity_lacks_one() -> None:
-    assert top({}).is_price_missing
+    terms = top({})
+    assert terms.consumption.price is None and not terms.is_internal_node
 
 
 @pytest.mark.parametrize(
