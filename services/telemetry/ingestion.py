@@ -11,7 +11,7 @@ import asyncio
 
 from services.telemetry import metrics, store
 from services.telemetry.large_jobs import LargeJobs, Workers
-from services.telemetry.small_jobs import SmallJobs
+from services.telemetry.small_jobs import MOST_SMALL_BYTES, SmallJobs
 from shared.background import BackgroundLoop
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 
@@ -28,9 +28,9 @@ class Ingestion:
     def __init__(self, database: Database, children: Workers) -> None:
         self._database = database
         small, large = SmallJobs(database), LargeJobs(database, children)
-        self._storing = [
-            BackgroundLoop("small ingestion", small.store, every_s=SMALL_EVERY_S),
-            *(BackgroundLoop(f"large ingestion {n}", large.store, every_s=LARGE_EVERY_S) for n in range(LARGE_AT_ONCE)),
+        self._small = BackgroundLoop("small ingestion", small.store, every_s=SMALL_EVERY_S)
+        self._large = [
+            BackgroundLoop(f"large ingestion {n}", large.store, every_s=LARGE_EVERY_S) for n in range(LARGE_AT_ONCE)
         ]
         self._besides = [
             BackgroundLoop("ingestion claims", large.renew_claims, every_s=RENEW_EVERY_S),
@@ -39,18 +39,20 @@ class Ingestion:
 
     def start(self) -> None:
         """Begin."""
-        for loop in (*self._storing, *self._besides):
+        for loop in (self._small, *self._large, *self._besides):
             loop.start()
 
     async def stop(self, *, within_s: float) -> None:
         """Finish what is in hand; what is not done by then is given back."""
-        loops = (*self._storing, *self._besides)
+        loops = (self._small, *self._large, *self._besides)
         await asyncio.gather(*(loop.stop(within_s=within_s) for loop in loops))
 
-    def wake(self) -> None:
-        """Something was accepted."""
-        for loop in self._storing:
-            loop.wake()
+    def wake(self, most_bytes: int | None) -> None:
+        """Something was accepted, of at most so many bytes; None: of any size."""
+        self._small.wake()
+        if most_bytes is None or most_bytes > MOST_SMALL_BYTES:
+            for loop in self._large:
+                loop.wake()
 
     async def _measure(self) -> None:
         async with self._database.reading(EVERY_ACCOUNT) as connection:

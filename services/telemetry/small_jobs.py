@@ -12,7 +12,7 @@ from services.telemetry.batches import Batch, crashed, storing, write
 from services.telemetry.preparing import SourceIds, failed, posted_series, values_of
 from services.telemetry.store import WaitingJob
 from shared.beliefs.writing_store import hold_sensors
-from shared.db.unit_of_work import EVERY_ACCOUNT, Database
+from shared.db.unit_of_work import Database, UnitOfWork
 from shared.errors import DependencyUnavailable, InvalidInput
 
 log = structlog.get_logger()
@@ -32,14 +32,16 @@ class SmallJobs:
 
     async def store(self) -> bool:
         """Store what waits, as much as goes into one transaction; whether there is more that can be stored at once."""
-        async with self._database.reading(EVERY_ACCOUNT) as connection:
-            waiting = await store.small_waiting_jobs(connection, most_bytes=MOST_SMALL_BYTES, limit=MOST_JOBS)
-        chosen = _within_bounds(waiting)
-        if not chosen:
-            return False
         begun = time.perf_counter()
+        waiting: list[WaitingJob] = []
+        chosen: list[WaitingJob] = []
         try:
-            done = await self._store_together(chosen)
+            async with storing(self._database) as uow:
+                waiting = await store.small_waiting_jobs(uow.connection, most_bytes=MOST_SMALL_BYTES, limit=MOST_JOBS)
+                chosen = _within_bounds(waiting)
+                if not chosen:
+                    return False
+                done = await _store_together(uow, chosen)
         except DependencyUnavailable:
             raise
         except Exception:
@@ -50,30 +52,10 @@ class SmallJobs:
         metrics.BATCH_JOBS.observe(done)
         return done > 0 and (len(chosen) < len(waiting) or len(waiting) == MOST_JOBS)
 
-    async def _store_together(self, chosen: Sequence[WaitingJob]) -> int:
-        async with storing(self._database) as uow:
-            held = await hold_sensors(uow.connection, {job.sensor_id for job in chosen}, only_free=True)
-            ours = [job.job_id for job in chosen if job.sensor_id in held]
-            jobs = await store.waiting_jobs(uow.connection, ours)
-            sensors = await store.sensor_rows(uow.connection, {job.sensor_id for job in jobs})
-            sources = SourceIds(uow.connection)
-            batch = Batch()
-            for job in jobs:
-                try:
-                    arguments = values_of(job)
-                    source_id = await sources.of(arguments.source)
-                    series = posted_series(job, arguments, sensors[job.sensor_id], source_id)
-                except InvalidInput as error:
-                    batch.ended.append(failed(job, error))
-                else:
-                    batch.jobs.append(job)
-                    batch.series.append(series)
-            await write(uow, batch)
-        return len(jobs)
-
     async def _store_alone(self, job: WaitingJob) -> int:
         try:
-            return await self._store_together([job])
+            async with storing(self._database) as uow:
+                return await _store_together(uow, [job])
         except DependencyUnavailable:
             raise
         except Exception:
@@ -83,6 +65,28 @@ class SmallJobs:
             jobs = await store.waiting_jobs(uow.connection, [job.job_id])
             await write(uow, Batch(ended=[crashed(each) for each in jobs]))
         return len(jobs)
+
+
+async def _store_together(uow: UnitOfWork, chosen: Sequence[WaitingJob]) -> int:
+    """Store those whose sensors are free and that still wait then; how many."""
+    held = await hold_sensors(uow.connection, {job.sensor_id for job in chosen}, only_free=True)
+    ours = [job.job_id for job in chosen if job.sensor_id in held]
+    jobs = await store.waiting_jobs(uow.connection, ours)
+    sensors = await store.sensor_rows(uow.connection, {job.sensor_id for job in jobs})
+    sources = SourceIds(uow.connection)
+    batch = Batch()
+    for job in jobs:
+        try:
+            arguments = values_of(job)
+            source_id = await sources.of(arguments.source)
+            series = posted_series(job, arguments, sensors[job.sensor_id], source_id)
+        except InvalidInput as error:
+            batch.ended.append(failed(job, error))
+        else:
+            batch.jobs.append(job)
+            batch.series.append(series)
+    await write(uow, batch)
+    return len(jobs)
 
 
 def _within_bounds(waiting: Sequence[WaitingJob]) -> list[WaitingJob]:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
+import orjson
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, STARTED, assets, job_states, jobs, sensors
+from shared.db.connections import driver_connection
+from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, STARTED, job_states, jobs
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
 
@@ -67,16 +69,40 @@ def _is_waiting() -> tuple[ColumnElement[bool], ...]:
 _SIZE = func.octet_length(jobs.c.data)  # known without reading the data
 _KIND = jobs.c.arguments["kind"].astext
 
+# Straight to the driver, as they are run for every batch: the toolkit would take longer than the database.
+_SMALL = """
+SELECT job_id, sensor_id, octet_length(data) AS size FROM flexibility_jobs
+WHERE kind = 'ingestion' AND data IS NOT NULL AND arguments ->> 'kind' = 'values' AND octet_length(data) <= $1
+ORDER BY created_at, job_id LIMIT $2
+"""
+_WITH_DATA = """
+SELECT job_id, account_id, sensor_id, arguments::text AS arguments, data FROM flexibility_jobs
+WHERE job_id = ANY($1::uuid[]) AND kind = 'ingestion' AND data IS NOT NULL
+ORDER BY created_at, job_id
+"""
+_SENSORS = """
+SELECT s.sensor_id, s.account_id, s.unit, s.event_resolution_s, s.timezone,
+       s.attributes::text AS attributes, a.attributes::text AS of_asset
+FROM flexibility_sensors s JOIN flexibility_assets a USING (asset_id)
+WHERE s.sensor_id = ANY($1::bigint[])
+"""
+_END = """
+WITH told AS (
+    INSERT INTO flexibility_job_states (job_id, account_id, state, started_at, ended_at, result, failure)
+    SELECT job_id, account_id, state, now(), clock_timestamp(), result::jsonb, failure
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+        AS ended(job_id, account_id, state, result, failure)
+    ON CONFLICT (job_id) DO UPDATE SET
+        state = excluded.state, ended_at = excluded.ended_at, result = excluded.result, failure = excluded.failure
+)
+UPDATE flexibility_jobs SET data = NULL WHERE job_id = ANY($1::uuid[])
+"""
+
 
 async def small_waiting_jobs(connection: AsyncConnection, *, most_bytes: int, limit: int) -> list[WaitingJob]:
     """Jobs of all accounts with few values, oldest first."""
-    statement = (
-        select(jobs.c.job_id, jobs.c.sensor_id, _SIZE)
-        .where(*_is_waiting(), _KIND == "values", most_bytes >= _SIZE)
-        .order_by(jobs.c.created_at, jobs.c.job_id)
-        .limit(limit)
-    )
-    return [WaitingJob(*row) for row in await connection.execute(statement)]
+    rows = await driver_connection(connection).fetch(_SMALL, most_bytes, limit)
+    return [WaitingJob(JobId(row["job_id"]), SensorId(row["sensor_id"]), row["size"]) for row in rows]
 
 
 async def claim_large_job(
@@ -135,10 +161,17 @@ async def give_up_claim(connection: AsyncConnection, job: IngestionJob) -> None:
 
 async def waiting_jobs(connection: AsyncConnection, job_ids: Collection[JobId]) -> list[IngestionJob]:
     """Those of these jobs that still wait, oldest first, with their data. Their sensors must be held, so that they go on waiting."""
-    statement = (
-        select(jobs).where(jobs.c.job_id.in_(list(job_ids)), *_is_waiting()).order_by(jobs.c.created_at, jobs.c.job_id)
-    )
-    return [_job(row) for row in await connection.execute(statement)]
+    rows = await driver_connection(connection).fetch(_WITH_DATA, list(job_ids))
+    return [
+        IngestionJob(
+            job_id=JobId(row["job_id"]),
+            account_id=account_id_of(row["account_id"]),
+            sensor_id=SensorId(row["sensor_id"]),
+            arguments=orjson.loads(row["arguments"]),
+            data=row["data"],
+        )
+        for row in rows
+    ]
 
 
 async def is_waiting(connection: AsyncConnection, job_id: JobId) -> bool:
@@ -149,26 +182,13 @@ async def is_waiting(connection: AsyncConnection, job_id: JobId) -> bool:
 
 async def sensor_rows(connection: AsyncConnection, sensor_ids: Collection[SensorId]) -> dict[SensorId, SensorRow]:
     """Sensors by their ids."""
-    statement = (
-        select(
-            sensors.c.sensor_id,
-            sensors.c.account_id,
-            sensors.c.unit,
-            sensors.c.event_resolution_s,
-            sensors.c.timezone,
-            sensors.c.attributes,
-            assets.c.attributes.label("of_asset"),
-        )
-        .join(assets, assets.c.asset_id == sensors.c.asset_id)
-        .where(sensors.c.sensor_id.in_(list(sensor_ids)))
-    )
     found = {}
-    for row in await connection.execute(statement):
-        owner = None if row.account_id is None else account_id_of(row.account_id)
-        attributes = {**_object(row.of_asset), **_object(row.attributes)}
-        found[row.sensor_id] = SensorRow(
-            row.sensor_id, owner, row.unit, row.event_resolution_s, row.timezone, attributes
-        )
+    for row in await driver_connection(connection).fetch(_SENSORS, list(sensor_ids)):
+        sensor_id = SensorId(row["sensor_id"])
+        owner = None if row["account_id"] is None else account_id_of(row["account_id"])
+        attributes = {**_object(row["of_asset"]), **_object(row["attributes"])}
+        unit, resolution_s, timezone = row["unit"], row["event_resolution_s"], row["timezone"]
+        found[sensor_id] = SensorRow(sensor_id, owner, unit, resolution_s, timezone, attributes)
     return found
 
 
@@ -176,33 +196,14 @@ async def end_jobs(connection: AsyncConnection, ended: Sequence[Ended]) -> None:
     """Write what came of jobs, and let go of their data."""
     if not ended:
         return
-    statement = insert(job_states).values(
-        job_id=bindparam("job_id"),
-        account_id=bindparam("account_id"),
-        state=bindparam("state"),
-        started_at=func.now(),
-        ended_at=func.clock_timestamp(),
-        result=bindparam("result"),
-        failure=bindparam("failure"),
+    columns = (
+        [each.job.job_id for each in ended],
+        [each.job.account_id for each in ended],
+        [FINISHED if each.failure is None else FAILED for each in ended],
+        [orjson.dumps(dict(each.result)).decode() for each in ended],
+        [each.failure for each in ended],
     )
-    new = statement.excluded
-    again = statement.on_conflict_do_update(
-        index_elements=[job_states.c.job_id],
-        set_={name: new[name] for name in ("state", "ended_at", "result", "failure")},
-    )
-    rows = [
-        {
-            "job_id": each.job.job_id,
-            "account_id": each.job.account_id,
-            "state": FINISHED if each.failure is None else FAILED,
-            "result": dict(each.result),
-            "failure": each.failure,
-        }
-        for each in ended
-    ]
-    await connection.execute(again, rows)
-    done = jobs.c.job_id.in_([each.job.job_id for each in ended])
-    await connection.execute(update(jobs).where(done).values(data=None))
+    await driver_connection(connection).fetch(_END, *columns)
 
 
 async def backlog(connection: AsyncConnection) -> tuple[int, float]:
@@ -217,5 +218,6 @@ def _job(row: Any) -> IngestionJob:  # Any: a row of jobs
     return IngestionJob(row.job_id, account_id, row.sensor_id, row.arguments, row.data)
 
 
-def _object(given: object) -> Mapping[str, object]:
-    return given if isinstance(given, Mapping) else {}
+def _object(stored: str) -> Mapping[str, object]:
+    given = orjson.loads(stored)
+    return given if isinstance(given, dict) else {}

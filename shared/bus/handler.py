@@ -3,6 +3,9 @@
 A handler works in two steps, so that no transaction is open while a processor is busy: ``work`` may read and compute and must
 not write; ``apply`` writes the outcome inside the unit of work that also holds the inbox row. Either may run again after a
 crash; only one ``apply`` is ever committed per message.
+
+A message that only says that there is something to be looked for has no effect that could be doubled: for such there is ``WakeUp``,
+which costs no transaction.
 """
 
 from __future__ import annotations
@@ -37,4 +40,17 @@ class Handler(Generic[M, R]):
     @property
     def name(self) -> str:
         """The key of its inbox rows."""
+        return self.contract.name
+
+
+@dataclass(frozen=True)
+class WakeUp(Generic[M]):
+    """One contract's consumer that has whoever looks by themselves look now. ``wake`` neither waits nor writes; what it misses costs time."""
+
+    contract: type[M]
+    wake: Callable[[M], None]
+
+    @property
+    def name(self) -> str:
+        """What it is called in metrics and logs."""
         return self.contract.name

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +22,6 @@ from shared.bus.port import Consumer, DeadLetter, OnDelivery, OnEvent
 from shared.contracts.message import Envelope, Queue
 from shared.db import command_queue
 from shared.db.command_queue import Claimed
-from shared.db.outbox import commit_without_flush
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.ids import MessageId
@@ -31,7 +31,13 @@ CLAIM_S = 6.0
 # Of a stop's time, what the loops may take; work in hand gets the rest.
 LOOP_STOPS_WITHIN_S = 0.5
 
-Work = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+class Work(Protocol):
+    """A transaction of the bus."""
+
+    def __call__(self, *, is_durable: bool = True) -> AbstractAsyncContextManager[AsyncConnection]:
+        """As ``Database.unit_of_work``."""
+        ...
 
 
 class InProcessBus:
@@ -139,9 +145,9 @@ class InProcessBus:
                 consumer.wake()
 
     @asynccontextmanager
-    async def _work(self) -> AsyncIterator[AsyncConnection]:
+    async def _work(self, *, is_durable: bool = True) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._database.unit_of_work(EVERY_ACCOUNT) as uow:
+            async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=is_durable) as uow:
                 yield uow.connection
         except DatabaseUnavailable as error:
             raise BrokerUnavailable(f"the bus's database is away: {error.message}") from error
@@ -180,8 +186,7 @@ class _Consumer:
         room = self._in_hand.room
         if not room:
             return False
-        async with self._work() as connection:
-            await commit_without_flush(connection)
+        async with self._work(is_durable=False) as connection:
             claimed = await command_queue.claim(connection, self.queue, limit=room, claim_s=self._claim_s)
         for each in claimed:
             self._in_hand.take(_Delivery(self._work, self.queue, each))
@@ -190,8 +195,7 @@ class _Consumer:
     async def _renew(self) -> None:
         keys = [each.claimed.key for each in self._in_hand.at_work if isinstance(each, _Delivery)]
         if keys:
-            async with self._work() as connection:
-                await commit_without_flush(connection)
+            async with self._work(is_durable=False) as connection:
                 await command_queue.renew(connection, keys, self._claim_s)
 
 
@@ -212,8 +216,7 @@ class _Delivery:
         return self.claimed.envelope.body
 
     async def ack(self) -> None:
-        async with self.work() as connection:
-            await commit_without_flush(connection)
+        async with self.work(is_durable=False) as connection:
             await command_queue.acknowledge(connection, self.claimed)
 
     async def requeue(self) -> None:

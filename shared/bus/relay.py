@@ -19,7 +19,7 @@ from shared.background import BackgroundLoop
 from shared.bus.port import Bus
 from shared.contracts.message import Envelope
 from shared.db import outbox
-from shared.db.outbox import Claim, commit_without_flush
+from shared.db.outbox import Claim
 from shared.db.unit_of_work import EVERY_ACCOUNT, Database
 from shared.errors import BrokerUnavailable
 from shared.ids import MessageId
@@ -79,8 +79,7 @@ class Relay:
         """
         if not self._bus.is_connected:
             raise BrokerUnavailable("not connected to the broker")
-        async with self._database.unit_of_work(EVERY_ACCOUNT) as uow:
-            await commit_without_flush(uow.connection)
+        async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as uow:
             claim = await outbox.claim_due(uow.connection, limit=BATCH, claim_s=CLAIM_S)
         if not claim.envelopes:
             return False
@@ -153,8 +152,7 @@ class Relay:
         metrics.PUBLISHED.labels("published").inc(len(published))
         metrics.PUBLISHED.labels("refused").inc(len(refused))
         self._tell(_ids(published))
-        async with self._database.unit_of_work(EVERY_ACCOUNT) as uow:
-            await commit_without_flush(uow.connection)
+        async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as uow:
             if published:
                 await outbox.forget_published(uow.connection, claim, _ids(published))
             if refused:

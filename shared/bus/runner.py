@@ -15,6 +15,8 @@ delivery whose id has its outcome and that does nothing more. Two consumers with
 second waits for the first one's transaction and then finds itself a duplicate, whatever each has made of the message. Copies of
 an earlier attempt cannot double a later one. It takes effect once, whatever dies when.
 
+A *wake-up* has no outcome that could be doubled, and so neither inbox row nor transaction.
+
 **Three kinds of failure.** Transient (a dependency is away, a child process died or was late, anything unexpected): handed on
 after a pause that doubles, until the handler's attempts are used up, then failed. Permanent (any other ``BusbarError``): failed
 at once. Poison (unreadable, unknown name or version, too large): dead letter at once. A lost lease is none of them: another
@@ -42,7 +44,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.background import back_off_s
 from shared.bus.codec import parse
-from shared.bus.handler import Handler
+from shared.bus.handler import Handler, WakeUp
 from shared.bus.port import Bus, Consumer, Delivery
 from shared.clock import SystemClock
 from shared.contracts.asks import Question
@@ -92,7 +94,7 @@ class Runner:
         self,
         database: Database,
         bus: Bus,
-        handlers: Sequence[Handler[Any, Any]],  # Any: handlers of all contracts
+        handlers: Sequence[Handler[Any, Any] | WakeUp[Any]],  # Any: handlers of all contracts
         *,
         prefetch: int,
         retry_pause_s: float = 1.0,
@@ -139,7 +141,10 @@ class Runner:
             except PoisonMessage as poison:
                 await self._bury(delivery, handler.name, poison.message)
                 return
-            await self._finish(delivery, _Job(handler, envelope, message))
+            if isinstance(handler, WakeUp):
+                await self._finish(delivery, envelope, _wake(handler, message))
+            else:
+                await self._finish(delivery, envelope, self._decide(_Job(handler, envelope, message)))
 
     def _queues(self) -> list[Queue]:
         queues: dict[Queue, None] = {}
@@ -149,22 +154,22 @@ class Runner:
             queues[handler.contract.queue] = None
         return list(queues)
 
-    async def _finish(self, delivery: Delivery, job: _Job) -> None:
+    async def _finish(self, delivery: Delivery, envelope: Envelope, deciding: Awaitable[Outcome]) -> None:
         started = time.perf_counter()
-        _observe_wait(job)
-        outcome = await self._decide(job)
+        _observe_wait(envelope)
+        outcome = await deciding
         try:
             await delivery.ack()
         except DependencyUnavailable as error:
             # It will be delivered again, and found to have its outcome.
             log.info("acknowledgement_failed", code=error.code, reason=error.message)
         seconds = time.perf_counter() - started
-        metrics.HANDLED.labels(job.handler.name, outcome).inc()
-        metrics.HANDLE_SECONDS.labels(job.handler.name).observe(seconds)
+        metrics.HANDLED.labels(envelope.name, outcome).inc()
+        metrics.HANDLE_SECONDS.labels(envelope.name).observe(seconds)
         log.info(
             "message_finished",
-            contract=job.handler.name,
-            attempt=job.envelope.attempt,
+            contract=envelope.name,
+            attempt=envelope.attempt,
             outcome=outcome,
             seconds=round(seconds, 4),
         )
@@ -294,10 +299,19 @@ async def _waited_for_s(connection: AsyncConnection, message: Message) -> float:
     return await answers.time_left_s(connection, message.answer_by)
 
 
-def _observe_wait(job: _Job) -> None:
-    message_id = job.envelope.message_id
+async def _wake(handler: WakeUp[Any], message: Message) -> Outcome:  # Any: of any contract
+    try:
+        handler.wake(message)
+    except Exception:
+        log.exception("wake_up_failed", contract=handler.name)
+        return "failed"
+    return "done"
+
+
+def _observe_wait(envelope: Envelope) -> None:
+    message_id = envelope.message_id
     if message_id.version != 7:
         return  # a replayed dead letter's id tells no time
     made_at_s = (message_id.int >> 80) / 1000
     waited_s = SystemClock().now().timestamp() - made_at_s
-    metrics.WAITED_SECONDS.labels(job.handler.name).observe(max(0.0, waited_s))
+    metrics.WAITED_SECONDS.labels(envelope.name).observe(max(0.0, waited_s))

@@ -14,11 +14,15 @@ FORECASTS = Queue("busbar.optimizer.forecasts")
 
 
 class IngestRequested(Message):
-    """Values or a file were accepted for a sensor. Whoever hears of it takes everything that waits, not this job alone."""
+    """Values or a file were accepted for a sensor. Whoever hears of it takes everything that waits, not this job alone.
+
+    ``most_bytes`` is the size of the largest job that it is about; None where that is for the receiver to find out.
+    """
 
     name = "flexibility.ingest.requested"
     queue: ClassVar[Queue | None] = INGEST
     job_id: JobId
+    most_bytes: int | None = None
 
 
 class ScheduleRequested(Message):

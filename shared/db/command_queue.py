@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import Integer, Interval, Row, and_, bindparam, case, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -23,6 +23,46 @@ from shared.db.outbox import MAX_REASON_CHARS, commit_without_flush, envelope_of
 from shared.ids import MessageId
 
 LIMIT_REASON = "delivered {} times without an acknowledgement"
+
+
+# Built once, as they are run for every command.
+_IS_DEAD = outbox.c.dead_reason.is_not(None)
+_QUEUE = (
+    update(outbox)
+    .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)), outbox.c.state == "pending")
+    .values(
+        state=case((_IS_DEAD, "dead"), else_="queued"),
+        died_at=case((_IS_DEAD, func.now())),
+        claimed_until=None,
+        deliveries=0,
+    )
+    .returning(outbox.c.message_id)
+)
+_READY = (
+    outbox.c.state == "queued",
+    outbox.c.queue == bindparam("of_queue"),
+    outbox.c.available_at <= func.now(),
+    or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < func.now()),
+)
+_OLDEST = (
+    select(outbox.c.message_id)
+    .where(*_READY)
+    .order_by(outbox.c.available_at, outbox.c.message_id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("ready")
+)
+_CLAIM = (
+    update(outbox)
+    .where(outbox.c.message_id.in_(select(_OLDEST.c.message_id)))
+    .values(claimed_until=func.now() + bindparam("claim", type_=Interval), deliveries=outbox.c.deliveries + 1)
+    .returning(outbox)
+)
+_ACKNOWLEDGE = delete(outbox).where(
+    outbox.c.message_id == bindparam("wanted"),
+    outbox.c.deliveries == bindparam("of_delivery"),
+    outbox.c.state == "queued",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +80,8 @@ class Claimed:
 
 async def enqueue(connection: AsyncConnection, envelopes: Sequence[Envelope]) -> None:
     """Queue commands, whether their rows wait in the outbox or do not exist; dead letters go to their queue's others at once."""
-    is_dead = outbox.c.dead_reason.is_not(None)
-    becomes = {
-        "state": case((is_dead, "dead"), else_="queued"),
-        "died_at": case((is_dead, func.now())),
-        "claimed_until": None,
-        "deliveries": 0,
-    }
     ids = [envelope.message_id for envelope in envelopes]
-    waiting = update(outbox).where(outbox.c.message_id.in_(ids), outbox.c.state == "pending").values(**becomes)
-    found = set((await connection.execute(waiting.returning(outbox.c.message_id))).scalars())
+    found = set((await connection.execute(_QUEUE, {"ids": ids})).scalars())
     absent = [row_of(envelope) for envelope in envelopes if envelope.message_id not in found]
     if not absent:
         await commit_without_flush(connection)  # they are in the table for good, and would only be queued once more
@@ -60,21 +92,9 @@ async def enqueue(connection: AsyncConnection, envelopes: Sequence[Envelope]) ->
 
 async def claim(connection: AsyncConnection, queue: Queue, *, limit: int, claim_s: float) -> list[Claimed]:
     """Take the oldest commands that nobody holds. One that was delivered too often is dead instead."""
-    ready = (
-        select(outbox.c.message_id)
-        .where(*_ready(queue))
-        .order_by(outbox.c.available_at, outbox.c.message_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("ready")
-    )
-    statement = (
-        update(outbox)
-        .where(outbox.c.message_id.in_(select(ready.c.message_id)))
-        .values(claimed_until=func.now() + timedelta(seconds=claim_s), deliveries=outbox.c.deliveries + 1)
-        .returning(outbox)
-    )
-    rows = sorted((await connection.execute(statement)).all(), key=lambda row: (row.available_at, row.message_id))
+    wanted = {"of_queue": queue.name, "most": limit, "claim": timedelta(seconds=claim_s)}
+    found = await connection.execute(_CLAIM, wanted)
+    rows = sorted(found.all(), key=lambda row: (row.available_at, row.message_id))
     # As at the broker, where the limit is of deliveries again after the first.
     worn_out = [row.message_id for row in rows if row.deliveries > queue.delivery_limit + 1]
     if worn_out:
@@ -92,7 +112,7 @@ async def renew(connection: AsyncConnection, keys: Iterable[tuple[MessageId, int
 
 async def acknowledge(connection: AsyncConnection, claimed: Claimed) -> None:
     """Delete a command that is done."""
-    await connection.execute(delete(outbox).where(_is_held([claimed.key])))
+    await connection.execute(_ACKNOWLEDGE, {"wanted": claimed.envelope.message_id, "of_delivery": claimed.delivery})
 
 
 async def hand_back(connection: AsyncConnection, queue: Queue, claimed: Claimed) -> None:
@@ -110,8 +130,8 @@ async def bury(connection: AsyncConnection, claimed: Claimed, reason: str) -> No
 
 async def depth(connection: AsyncConnection, queue: Queue) -> int:
     """How many commands wait in a queue; those in a consumer's hands do not."""
-    statement = select(func.count()).select_from(outbox).where(*_ready(queue))
-    return (await connection.execute(statement)).scalar_one()
+    statement = select(func.count()).select_from(outbox).where(*_READY)
+    return (await connection.execute(statement, {"of_queue": queue.name})).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +165,6 @@ async def take_dead(connection: AsyncConnection, queue: Queue, message_id: Messa
     rows = (await connection.execute(delete(outbox).where(*_dead_of(queue, message_id)).returning(outbox))).all()
     rows = sorted(rows, key=lambda row: (row.died_at, row.message_id))
     return [envelope_of(row) for row in rows]
-
-
-def _ready(queue: Queue) -> tuple[ColumnElement[bool], ...]:
-    is_free = or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < func.now())
-    return outbox.c.state == "queued", outbox.c.queue == queue.name, outbox.c.available_at <= func.now(), is_free
 
 
 def _is_held(keys: Iterable[tuple[MessageId, int]]) -> ColumnElement[bool]:

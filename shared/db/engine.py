@@ -79,15 +79,17 @@ class PostgresDatabase:
 
     @contextlib.asynccontextmanager
     async def unit_of_work(
-        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S, is_durable: bool = True
     ) -> AsyncIterator[UnitOfWork]:
         """A transaction on the rows within reach that commits on leaving the block without an error, then runs its after-commit calls.
+
+        The commit of one that is not ``is_durable`` does not wait for the disk.
 
         Raises:
             DatabaseUnavailable: it was not done; CommitOutcomeUnknown: it may have been done.
         """
         added: list[MessageId] = []
-        async with self._transaction(reach, command_timeout_s) as connection:
+        async with self._transaction(reach, command_timeout_s, is_durable=is_durable) as connection:
             work = UnitOfWork(connection, SqlOutbox(connection, added))
             yield work
         if added:
@@ -117,12 +119,12 @@ class PostgresDatabase:
 
     @contextlib.asynccontextmanager
     async def _transaction(
-        self, reach: Reach, command_timeout_s: float, *, is_read_only: bool = False
+        self, reach: Reach, command_timeout_s: float, *, is_read_only: bool = False, is_durable: bool = True
     ) -> AsyncIterator[AsyncConnection]:
         started = time.perf_counter()
         is_usual = command_timeout_s == COMMAND_TIMEOUT_S
         timeout = None if is_usual else server_statement_timeout(command_timeout_s)
-        begin = begin_statement(reach, is_read_only=is_read_only, statement_timeout=timeout)
+        begin = begin_statement(reach, is_read_only=is_read_only, statement_timeout=timeout, is_durable=is_durable)
         try:
             connection = await self._begin(begin)
         except DatabaseUnavailable:

@@ -6,7 +6,7 @@ a new id, or failed for good. Whoever inserts the row first decides; a duplicate
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,20 +14,25 @@ from shared.db import pruning
 from shared.db.models.infrastructure import inbox
 from shared.ids import MessageId
 
+# Built once, as they are run for every message.
+_CLAIM = insert(inbox).on_conflict_do_nothing()
+_FIND = select(inbox.c.message_id).where(
+    inbox.c.handler == bindparam("of_handler"), inbox.c.message_id == bindparam("wanted")
+)
+
 
 async def first_time(connection: AsyncConnection, handler: str, message_id: MessageId) -> bool:
     """Claim the message's outcome for this transaction; False when another has it.
 
     Waits for a transaction that has inserted the same row and not yet ended.
     """
-    statement = insert(inbox).values(handler=handler, message_id=message_id).on_conflict_do_nothing()
-    return (await connection.execute(statement)).rowcount > 0
+    return (await connection.execute(_CLAIM, {"handler": handler, "message_id": message_id})).rowcount > 0
 
 
 async def was_processed(connection: AsyncConnection, handler: str, message_id: MessageId) -> bool:
     """Whether the message's outcome is committed, as far as this transaction sees."""
-    statement = select(inbox.c.message_id).where(inbox.c.handler == handler, inbox.c.message_id == message_id)
-    return (await connection.execute(statement)).first() is not None
+    found = await connection.execute(_FIND, {"of_handler": handler, "wanted": message_id})
+    return found.first() is not None
 
 
 async def forget_older_than(connection: AsyncConnection, age_s: float, limit: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, or_, select, text, update
+from sqlalchemy import DateTime, Integer, Interval, Row, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +28,30 @@ MAX_ROUTING_KEY_BYTES = 255
 # An envelope with this header is a dead letter: the bus puts it into the dead letters of its queue, not into the queue.
 DEAD_REASON_HEADER = "busbar-dead-reason"
 MAX_REASON_CHARS = 2000
+
+
+# Built once: what is done for every message would take longer to put together than the database takes to do it.
+_FREE = or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < func.now())
+_DUE = (
+    select(outbox.c.message_id)
+    .where(outbox.c.state == "pending", outbox.c.available_at <= func.now(), _FREE)
+    .order_by(outbox.c.available_at, outbox.c.message_id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = (
+    update(outbox)
+    .where(outbox.c.message_id.in_(select(_DUE.c.message_id)))
+    .values(claimed_until=func.now() + bindparam("claim", type_=Interval))
+    .returning(outbox)
+)
+_FORGET = delete(outbox).where(
+    outbox.c.message_id.in_(bindparam("ids", expanding=True)),
+    outbox.c.state == "pending",
+    outbox.c.claimed_until == bindparam("until", type_=DateTime(timezone=True)),
+)
+_ADD = insert(outbox)
 
 
 class SqlOutbox:
@@ -69,7 +93,7 @@ class SqlOutbox:
             traceparent=tracing.current_traceparent(),
             reply_to=reply_to,
         )
-        await self._connection.execute(insert(outbox).values(**row_of(envelope), **_available_after(delay_s)))
+        await _insert(self._connection, row_of(envelope), delay_s)
         if delay_s <= 0:
             self._added.append(envelope.message_id)
         return envelope.message_id
@@ -81,7 +105,7 @@ async def put_again(connection: AsyncConnection, envelope: Envelope, *, delay_s:
     The bytes are copied, not parsed and written anew: an older program would drop the optional fields that it does not know.
     """
     row = row_of(envelope) | {"message_id": uuid7(), "attempt": envelope.attempt + 1}
-    await connection.execute(insert(outbox).values(**row, **_available_after(delay_s)))
+    await _insert(connection, row, delay_s)
     return MessageId(row["message_id"])
 
 
@@ -107,28 +131,14 @@ class Claim:
 
 async def claim_due(connection: AsyncConnection, *, limit: int, claim_s: float) -> Claim:
     """Claim messages that are due, oldest first, and that no other relay has in hand."""
-    is_free = or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < func.now())
-    due = (
-        select(outbox.c.message_id)
-        .where(outbox.c.state == "pending", outbox.c.available_at <= func.now(), is_free)
-        .order_by(outbox.c.available_at, outbox.c.message_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    statement = (
-        update(outbox)
-        .where(outbox.c.message_id.in_(select(due.c.message_id)))
-        .values(claimed_until=func.now() + timedelta(seconds=claim_s))
-        .returning(outbox)
-    )
-    rows = sorted((await connection.execute(statement)).all(), key=lambda row: (row.available_at, row.message_id))
+    found = await connection.execute(_CLAIM, {"most": limit, "claim": timedelta(seconds=claim_s)})
+    rows = sorted(found.all(), key=lambda row: (row.available_at, row.message_id))
     return Claim([envelope_of(row) for row in rows], rows[0].claimed_until if rows else None)
 
 
 async def forget_published(connection: AsyncConnection, claim: Claim, message_ids: Sequence[MessageId]) -> None:
     """Delete published messages, but none whose claim has run out or that has become something else meanwhile."""
-    await connection.execute(delete(outbox).where(*_claimed(claim, message_ids)))
+    await connection.execute(_FORGET, {"ids": message_ids, "until": claim.until})
 
 
 async def give_back(connection: AsyncConnection, claim: Claim, message_ids: Sequence[MessageId]) -> None:
@@ -215,8 +225,11 @@ def envelope_of(row: Row[Any]) -> Envelope:  # Any: SQLAlchemy's rows do not car
     )
 
 
-def _available_after(delay_s: float) -> dict[str, Any]:  # Any: an SQL expression
-    return {"available_at": func.now() + timedelta(seconds=delay_s)} if delay_s > 0 else {}
+async def _insert(connection: AsyncConnection, row: dict[str, Any], delay_s: float) -> None:  # Any: a column's value
+    if delay_s > 0:
+        await connection.execute(_ADD.values(**row, available_at=func.now() + timedelta(seconds=delay_s)))
+    else:
+        await connection.execute(_ADD, row)
 
 
 def _claimed(claim: Claim, message_ids: Sequence[MessageId]) -> tuple[Any, ...]:  # Any: SQL conditions

@@ -14,14 +14,18 @@ SERVICE_ROLE = "busbar_service"
 ACCOUNT_SETTING = "busbar.account_id"
 
 
-def begin_statement(reach: Reach, *, is_read_only: bool, statement_timeout: str | None = None) -> str:
+def begin_statement(
+    reach: Reach, *, is_read_only: bool, statement_timeout: str | None = None, is_durable: bool = True
+) -> str:
     """Begin a transaction that reaches these rows: one string, so that it is one way to the server. It all ends with the transaction.
 
-    ``is_read_only`` also makes it one consistent snapshot. ``statement_timeout`` is the server's limit, if not the connection's.
+    ``is_read_only`` also makes it one consistent snapshot. ``statement_timeout`` is the server's limit, if not the connection's. The
+    commit of one that is not ``is_durable`` does not wait for the disk.
     """
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if is_read_only else "BEGIN"
     timeout = "" if statement_timeout is None else f"; SET LOCAL statement_timeout = {int(statement_timeout)}"
-    return f"{begin}; SET LOCAL {ACCOUNT_SETTING} = '{_told(reach)}'{timeout}"
+    flush = "" if is_durable else "; SET LOCAL synchronous_commit = off"
+    return f"{begin}; SET LOCAL {ACCOUNT_SETTING} = '{_told(reach)}'{timeout}{flush}"
 
 
 def _told(reach: Reach) -> str:

@@ -61,11 +61,12 @@ class Database(Protocol):
     """The port to Postgres; ``engine.py`` has the real one. Errors of connection come out as DatabaseUnavailable."""
 
     def unit_of_work(
-        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S, is_durable: bool = True
     ) -> AbstractAsyncContextManager[UnitOfWork]:
         """A transaction on the rows within reach that commits on leaving the block without an error, and then runs its after-commit calls.
 
-        Each statement has ``command_timeout_s``; what touches much data asks for more.
+        Each statement has ``command_timeout_s``; what touches much data asks for more. The commit of one that is not ``is_durable``
+        does not wait for the disk: for what costs a duplicate, or a count, at most if a crash of the server undoes it.
         """
         ...
 

@@ -50,11 +50,13 @@ class FaultyDatabase:
 
     @asynccontextmanager
     async def unit_of_work(
-        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S, is_durable: bool = True
     ) -> AsyncIterator[UnitOfWork]:
         """A transaction with steps."""
         self._faults.step("database: begin")
-        async with self._database.unit_of_work(reach, command_timeout_s=command_timeout_s) as uow:
+        async with self._database.unit_of_work(
+            reach, command_timeout_s=command_timeout_s, is_durable=is_durable
+        ) as uow:
             self._watch(uow.connection)
             yield uow
             self._faults.step("database: commit")

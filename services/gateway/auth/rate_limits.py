@@ -137,7 +137,7 @@ class RateLimiter:
         """Take a request out again that in the end does not count; without effect while the counters are away."""
         self._refusals.clear()
         try:
-            async with asyncio.timeout(WAIT_S), self._database.unit_of_work(EVERY_ACCOUNT) as work:
+            async with asyncio.timeout(WAIT_S), self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as work:
                 await rate_store.give_back(work.connection, {_key(counter, window): (1, self._slot(window))})
         except (DependencyUnavailable, TimeoutError) as error:
             self._leave_alone(error)
@@ -198,7 +198,7 @@ class RateLimiter:
             Asked(key, slots[key], _moment(slots[key].timestamp() - window.seconds + window.slot_s), wanted[key])
             for key, window in sorted(windows.items())
         ]
-        async with self._database.unit_of_work(EVERY_ACCOUNT) as work:
+        async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as work:
             counted = await rate_store.count(work.connection, asked)
             used = {key: counted[key].used - wanted[key] for key in windows}  # by others, before us
             granted = dict.fromkeys(windows, 0)

@@ -342,10 +342,12 @@ class SometimesAway:
 
     @asynccontextmanager
     async def unit_of_work(
-        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S, is_durable: bool = True
     ) -> AsyncIterator[UnitOfWork]:
         self._ask()
-        async with self._database.unit_of_work(reach, command_timeout_s=command_timeout_s) as uow:
+        async with self._database.unit_of_work(
+            reach, command_timeout_s=command_timeout_s, is_durable=is_durable
+        ) as uow:
             yield uow
 
     @asynccontextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import orjson
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.bus.runner import Runner
 from shared.contracts.message import Envelope
+from shared.db.connections import driver_connection
 from shared.db.engine import PostgresDatabase
 from shared.db.models.base import metadata
 from shared.db.outbox import SqlOutbox
@@ -104,11 +106,11 @@ class MortalDatabase:
 
     @asynccontextmanager
     async def unit_of_work(
-        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+        self, reach: Reach, *, command_timeout_s: float = COMMAND_TIMEOUT_S, is_durable: bool = True
     ) -> AsyncIterator[UnitOfWork]:
         self.step()
         after_commit: list[Callable[[], None]] = []
-        async with self._real.unit_of_work(reach, command_timeout_s=command_timeout_s) as uow:
+        async with self._real.unit_of_work(reach, command_timeout_s=command_timeout_s, is_durable=is_durable) as uow:
             connection: Any = _MortalConnection(uow.connection, self)  # Any: stands in for a connection
             yield UnitOfWork(connection, SqlOutbox(connection, []), after_commit)
             self.step()
@@ -126,18 +128,35 @@ class MortalDatabase:
 
 
 class _MortalConnection:
-    def __init__(self, real: AsyncConnection, database: MortalDatabase) -> None:
+    """A connection, the toolkit's or the driver's, each statement of which is two steps."""
+
+    def __init__(self, real: Any, database: MortalDatabase) -> None:  # Any: one of two kinds
         self._real = real
         self._database = database
 
-    async def execute(self, *args: Any, **kwargs: Any) -> Any:  # Any: as AsyncConnection.execute
+    async def execute(self, *args: Any, **kwargs: Any) -> Any:  # Any: as the real one's, here and below
+        return await self._stepping(self._real.execute, *args, **kwargs)
+
+    async def fetch(self, *args: Any) -> Any:
+        return await self._stepping(self._real.fetch, *args)
+
+    async def fetchrow(self, *args: Any) -> Any:
+        return await self._stepping(self._real.fetchrow, *args)
+
+    @property
+    def sync_connection(self) -> Any:
+        """What ``driver_connection`` looks through."""
+        driver = _MortalConnection(driver_connection(self._real), self._database)
+        return SimpleNamespace(connection=SimpleNamespace(driver_connection=driver))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def _stepping(self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         self._database.step()
-        result = await self._real.execute(*args, **kwargs)
+        result = await method(*args, **kwargs)
         self._database.step()
         return result
-
-    def __getattr__(self, name: str) -> Any:  # Any: whatever the connection has
-        return getattr(self._real, name)
 
 
 def runner_of(database: Database, handlers: Any) -> Runner:  # Any: handlers of several contracts

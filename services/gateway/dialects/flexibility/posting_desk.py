@@ -58,7 +58,8 @@ class PostingDesk:
     async def _write(self, new: Sequence[NewJob]) -> Sequence[bool]:
         async with self._database.unit_of_work(EVERY_ACCOUNT) as work:
             added = await job_store.add_jobs_of_sensors(work.connection, new)
-            first = next((job for job in new if job.job_id in added), None)
-            if first is not None:
-                await work.outbox.add(first.account_id, IngestRequested(job_id=first.job_id))
+            kept = [job for job in new if job.job_id in added]
+            if kept:
+                most_bytes = max(len(job.data or b"") for job in kept)
+                await work.outbox.add(kept[0].account_id, IngestRequested(job_id=kept[0].job_id, most_bytes=most_bytes))
         return [job.job_id in added for job in new]
