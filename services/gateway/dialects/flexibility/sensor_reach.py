@@ -18,7 +18,7 @@ from services.gateway.dialects.flexibility.access import Unknown
 from services.gateway.dialects.flexibility.data_store import Target
 from services.gateway.dialects.flexibility.errors import NotPermitted, UnknownSensor
 from services.gateway.dialects.flexibility.permissions import Caller, Owner, caller_of, may_read_thing, may_work_on
-from shared.db.unit_of_work import EVERY_ACCOUNT, Database, Outbox, Reach
+from shared.db.unit_of_work import COMMAND_TIMEOUT_S, EVERY_ACCOUNT, Database, Outbox, Reach
 
 May = Callable[[Caller, Owner | None], bool]
 
@@ -68,7 +68,7 @@ async def writing_sensor(
     may: May = may_work_on,
     unknown: Unknown = UnknownSensor,
     changes_beliefs: bool = False,
-    command_timeout_s: float | None = None,
+    command_timeout_s: float = COMMAND_TIMEOUT_S,
 ) -> AsyncIterator[WrittenSensor]:
     """A sensor that the caller may post data to, or do with what ``may`` says.
 
@@ -78,15 +78,14 @@ async def writing_sensor(
     Raises:
         NotPermitted: they may not. What ``unknown`` gives (404 by default): there is none of this id.
     """
-    longer = {} if command_timeout_s is None else {"command_timeout_s": command_timeout_s}
-    async with database.unit_of_work(identity.account_id, **longer) as work:
+    async with database.unit_of_work(identity.account_id, command_timeout_s=command_timeout_s) as work:
         sensor = await data_store.find_target(work.connection, sensor_id, user_number=identity.user_number)
         if sensor is not None and (sensor.owner is not None or not changes_beliefs):
             _check(may, identity, sensor)
             yield WrittenSensor(work.connection, work.outbox, sensor)
             return
     reach = await _reach_elsewhere(database, identity, sensor_id, may, unknown)
-    async with database.unit_of_work(reach, **longer) as work:
+    async with database.unit_of_work(reach, command_timeout_s=command_timeout_s) as work:
         sensor = await _found_again(work.connection, identity, sensor_id, unknown)
         yield WrittenSensor(work.connection, work.outbox, sensor)
 
