@@ -16,6 +16,7 @@ from services.cli.credential_commands import client, key
 from services.cli.import_command import import_
 from services.cli.optimise_command import optimise
 from services.cli.options import AsJson, DataDir, EnvFile, act_command, read_settings
+from services.cli.schedule_command import schedule
 from services.cli.signing_key_commands import signing_key
 from shared.errors import BusbarError
 
@@ -36,6 +37,7 @@ app.add_typer(signing_key, name="signing-key")
 app.add_typer(import_, name="import")
 act_command(app, "audit")(audit)
 app.command("optimise")(optimise)
+app.command("schedule")(schedule)
 
 LogFormat = Annotated[str | None, typer.Option("--log-format", help="json or console.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on (default: 127.0.0.1).")]
