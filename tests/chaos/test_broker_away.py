@@ -1,4 +1,4 @@
-"""Promise: while the broker is away starts are accepted as quickly as ever, questions are refused at once, and all runs when it is back."""
+"""Promise: while the broker is away starts, posts and triggers are accepted as ever, questions are refused at once, and all is done when it is back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.feeders import Feeder, two_feeders
+from tests.support.flexibility_load import Customer, FlexibilityLoad, differences
 from tests.support.ledger import Ledger, percentile
 from tests.support.load import everything_left_behind
 from tests.support.metrics import scrape
@@ -35,25 +36,30 @@ def outage(request: pytest.FixtureRequest, own_servers: OwnServers, chaos: Stack
 
 @pytest.mark.timeout(300)
 async def test_starts_are_accepted_without_a_broker_and_all_run(
-    chaos: Stack, own_servers: OwnServers, outage: tuple[Switch, Switch], is_full: bool
+    chaos: Stack, own_servers: OwnServers, outage: tuple[Switch, Switch], customers: list[Customer], is_full: bool
 ) -> None:
     leave, come_back = outage
-    chaos.run("gateway", "optimizer")
+    chaos.run("gateway", "optimizer", "telemetry")
     [gateway] = chaos.of_kind("gateway")
     ledger = Ledger()
+    flexible = FlexibilityLoad([gateway.url], customers, seed=1)
     sessions = 45 if is_full else 18
     async with client_of(gateway) as client:
         await _prepare(client, ledger, two_feeders(), sessions)
         await eventually(lambda: own_servers.broker.has_on_disk(f"{chaos.prefix}.optimizer.reconfiguration.runs"))
         await asyncio.to_thread(leave)
+        seconds_away = 60.0 if is_full else 8.0
         async with asyncio.TaskGroup() as group:
             for number in range(CLIENTS):
-                pause_s = (60.0 if is_full else 8.0) / (sessions / CLIENTS)
+                pause_s = seconds_away / (sessions / CLIENTS)
                 group.create_task(_start_some(client, ledger, range(number, sessions, CLIENTS), pause_s))
+            group.create_task(flexible.run(asyncio.sleep(seconds_away)))
             group.create_task(_questions_are_refused(client))
             group.create_task(_says_that_it_is_not_ready(gateway))
         refused = [entry for entry in ledger.entries if entry.kind == "start" and entry.outcome != "acknowledged"]
         assert refused == []
+        assert [told for told in flexible.told if not told.is_acknowledged] == []
+        assert {"post", "schedule"} == {told.wish for told in flexible.told}
         seconds = [entry.seconds for entry in ledger.of("acknowledged", "start")]
         print(f"{len(seconds)} starts, p50 {percentile(seconds, 0.5):.3f} s, p99 {percentile(seconds, 0.99):.3f} s")
         assert percentile(seconds, 0.99) < START_P99_S
@@ -64,6 +70,7 @@ async def test_starts_are_accepted_without_a_broker_and_all_run(
                 assert (await client.best_info(f"s{number}")).expect(200).json()["is_optimal"], number
             comparison = ledger.compare((await client.server()).expect(200).json())
             assert comparison.is_clean, comparison
+            assert (differing := await differences(customers, gateway.url, chaos.database_url)) == [], differing
             left = await everything_left_behind(chaos.database_url)
             assert not any(left.values()), left
             return True

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from shared.ids import uuid7
 from tests.support.eventually import eventually
 from tests.support.feeders import two_feeders
+from tests.support.flexibility_load import Customer, differences
 from tests.support.ledger import Ledger
 from tests.support.load import everything_left_behind
 from tests.support.metrics import scrape
@@ -35,12 +37,13 @@ def outage(request: pytest.FixtureRequest, own_servers: OwnServers, chaos: Stack
 
 @pytest.mark.timeout(240)
 async def test_without_a_database_clients_are_told_to_come_back_and_nothing_is_half_done(
-    chaos: Stack, outage: tuple[Switch, Switch], is_full: bool
+    chaos: Stack, outage: tuple[Switch, Switch], customers: list[Customer], is_full: bool
 ) -> None:
     leave, come_back = outage
-    chaos.run("gateway", "optimizer")
+    chaos.run("gateway", "optimizer", "telemetry")
     [gateway] = chaos.of_kind("gateway")
     feeder, ledger = two_feeders(), Ledger()
+    customer = customers[0]
     async with client_of(gateway) as client:
 
         async def is_loaded() -> bool:
@@ -57,6 +60,9 @@ async def test_without_a_database_clients_are_told_to_come_back_and_nothing_is_h
         (await ledger.send("start", "running", client.start("running")) or pytest.fail("no answer")).expect(200)
         await client.proven("running", within=20)
 
+        await customer.tell("post", 0, customer.post(client, 0))
+        await customer.tell("schedule", 0, customer.schedule(client, 0))
+        assert all(told.is_acknowledged for told in customer.told), customer.told
         await asyncio.to_thread(leave)
         left_at = time.monotonic()
         await eventually(lambda: not gateway.is_ready(), within=NOT_READY_WITHIN_S, message="says that it is not ready")
@@ -69,6 +75,10 @@ async def test_without_a_database_clients_are_told_to_come_back_and_nothing_is_h
             lambda: ledger.send("start", "to start", client.start("to start")),
             lambda: ledger.send("stop", "running", client.stop("running")),
             lambda: client.delete_network("two"),
+            lambda: customer.tell("post", 1, customer.post(client, 1)),
+            lambda: customer.tell("schedule", 1, customer.schedule(client, 1)),
+            lambda: customer.read(client, 1),
+            lambda: customer.job(client, str(uuid7())),
         ]
         while time.monotonic() - left_at < (30.0 if is_full else 7.0):
             answers = await asyncio.gather(*(request() for request in requests))
@@ -93,6 +103,7 @@ async def test_without_a_database_clients_are_told_to_come_back_and_nothing_is_h
             assert server["networks"] == ["two"]
             comparison = ledger.compare(server)
             assert comparison.is_clean, comparison
+            assert (differing := await differences(customers, gateway.url, chaos.database_url)) == [], differing
             left = await everything_left_behind(chaos.database_url)
             assert not any(left.values()), left
             return True

@@ -1,8 +1,8 @@
 """How often somebody may ask: sliding windows, counted together by all gateways in one table.
 
 A window slides in slots, so that a request is forgotten up to one slot early and never late. All requests that a process has
-waiting are counted in one transaction; one that is alone waits for nobody. What cannot be counted within half a second is let
-through: a limit protects the work, and must never be what stops it.
+waiting are counted in one transaction; one that is alone waits for nobody. What cannot be counted within a quarter of a second is
+let through: a limit protects the work, and must never be what stops it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from shared.errors import DependencyUnavailable
 log = structlog.get_logger()
 
 UNLIMITED = 0
-WAIT_S = 0.5
+# Without a database it comes on top of the three seconds that a request waits for an answer of its own.
+WAIT_S = 0.25
 # After a failure the counters are left alone for so long, and nobody waits for them.
 LEFT_ALONE_S = 1.0
 # A refusal is repeated without asking again for so long at most: whoever goes on asking costs the database next to nothing.
