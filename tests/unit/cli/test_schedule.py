@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import CommandLine, Outcome
+from tests.support.stack import ROOT
 
 Document = dict[str, Any]  # Any: JSON
 START = "2030-01-01T00:00:00+01:00"
@@ -145,6 +146,14 @@ def test_a_battery_of_a_few_lines_buys_low_and_sells_high(commands: CommandLine,
     assert result["costs"][NET] == pytest.approx(1 - 5 + 2 - 6)
     assert (result["currency"], result["gap"], result["warnings"]) == ("EUR", 0.0, [])
     assert result["input_sha256"] == hashlib.sha256(case.path.read_bytes()).hexdigest()
+
+
+def test_the_file_of_the_guide_is_the_battery_that_it_says(commands: CommandLine, tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "flexibility.md").read_text("utf-8")
+    _, found = guide.split("<!-- a battery in one file: run by tests/unit/cli -->\n```json\n")
+    result = Case(commands, tmp_path, found.split("```")[0]).printed()
+    assert result["schedules"][0]["values"] == [100.0, -100.0, 100.0, -100.0]
+    assert result["costs"][NET] == pytest.approx(-8)
 
 
 def test_a_site_is_planned_with_its_stored_configuration_and_its_series(commands: CommandLine, tmp_path: Path) -> None:
