@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -86,27 +86,19 @@ FROM (
 GROUP BY latest.source_id, s.name, s.type, s.model, s.version ORDER BY latest.source_id
 """
 
-# By steps from one source to the next in the index, not by looking at every belief.
-_TYPES = """
-SELECT DISTINCT s.type FROM flexibility_sources s
-WHERE EXISTS (SELECT FROM flexibility_beliefs b WHERE b.sensor_id = $1 AND b.account_id IS NOT DISTINCT FROM $2
-              AND b.source_id = s.source_id)
-"""
 _LAST_EVENT = """
 SELECT event_start, belief_time FROM flexibility_beliefs
 WHERE sensor_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND event_start < $3
 ORDER BY event_start DESC LIMIT 1
 """
-# For each source by itself, as the index then tells its beliefs from others without looking at them.
-_LAST_EVENT_OF_TYPES = """
-SELECT last.event_start, last.belief_time FROM flexibility_sources s
-CROSS JOIN LATERAL (
-    SELECT event_start, belief_time FROM flexibility_beliefs b
-    WHERE sensor_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND event_start < $3 AND b.source_id = s.source_id
-    ORDER BY event_start DESC LIMIT 1
-) last
-WHERE s.type = ANY($4::text[]) ORDER BY last.event_start DESC LIMIT 1
+# Backwards through the index, over what others have stated: that many sources are wanted makes it no longer.
+_LAST_EVENT_OF_SOURCES = """
+SELECT event_start, belief_time FROM flexibility_beliefs
+WHERE sensor_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND event_start < $3 AND source_id = ANY($4::bigint[])
+ORDER BY event_start DESC LIMIT 1
 """
+# Later than any event that is stored.
+FAR_AHEAD = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +220,11 @@ async def statistics(
     return [SourceStatistics(*row) for row in rows]
 
 
-async def source_types(connection: AsyncConnection, account_id: AccountId | None, sensor_id: SensorId) -> set[str]:
-    """The types of sources within reach that have stated something about a sensor."""
-    rows = await driver_connection(connection).fetch(_TYPES, sensor_id, account_id)
-    return {row["type"] for row in rows}
+async def has_source_of_type(
+    connection: AsyncConnection, account_id: AccountId | None, sensor_id: SensorId, kind: str
+) -> bool:
+    """Whether a source of this type, within reach, has stated something about a sensor."""
+    return await last_event(connection, account_id, sensor_id, FAR_AHEAD, [kind]) is not None
 
 
 async def last_event(
@@ -246,7 +239,8 @@ async def last_event(
     if types is None:
         row = await raw.fetchrow(_LAST_EVENT, *arguments)
     else:
-        row = await raw.fetchrow(_LAST_EVENT_OF_TYPES, *arguments, list(types))
+        source_ids = [row["source_id"] for row in await _sources(raw, BeliefFilter(types=types))]
+        row = await raw.fetchrow(_LAST_EVENT_OF_SOURCES, *arguments, source_ids) if source_ids else None
     return None if row is None else (row["event_start"], row["belief_time"])
 
 

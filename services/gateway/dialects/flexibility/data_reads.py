@@ -24,7 +24,7 @@ from services.gateway.dialects.flexibility.validation import invalid_field
 from services.gateway.dialects.flexibility.wire import CONTENT_TYPE
 from services.gateway.http.call import Call, Reply
 from shared.beliefs import BeliefFilter, Series
-from shared.beliefs.reading_store import SensorOf, read_overlapping, source_types
+from shared.beliefs.reading_store import SensorOf, has_source_of_type, read_overlapping
 from shared.durations import format_duration
 from shared.ids import SensorId, SourceId
 from shared.units import Conversion
@@ -77,12 +77,10 @@ def _slots(wanted: ReadData, sensor: Target) -> Slots:
 async def _series(at: ReadSensor, wanted: ReadData, slots: Slots) -> Series:
     sensor = at.sensor
     account_id = None if sensor.owner is None else sensor.owner.account_id
-    if wanted.source_type is not None:
-        types = await source_types(at.connection, account_id, SensorId(sensor.sensor_id))
-        if wanted.source_type not in types:
-            text = f"Sensor {sensor.sensor_id} has no data of source type '{wanted.source_type}'."
-            raise invalid_field(DATA, "source-type", text)
-    of = SensorOf(account_id, SensorId(sensor.sensor_id), sensor.event_resolution_s)
+    sensor_id, kind = SensorId(sensor.sensor_id), wanted.source_type
+    if kind is not None and not await has_source_of_type(at.connection, account_id, sensor_id, kind):
+        raise invalid_field(DATA, "source-type", f"Sensor {sensor_id} has no data of source type '{kind}'.")
+    of = SensorOf(account_id, sensor_id, sensor.event_resolution_s)
     which = await _filter(at, wanted)
     return await read_overlapping(at.connection, of, wanted.start, slots.covered_until, which)
 

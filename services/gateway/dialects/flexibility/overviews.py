@@ -23,7 +23,7 @@ from services.gateway.dialects.flexibility.sensor_store import SensorRow, find_s
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.wire import mapping_reply, object_reply
 from services.gateway.http.call import Call, Reply
-from shared.beliefs.reading_store import SourceStatistics, last_event, statistics
+from shared.beliefs.reading_store import FAR_AHEAD, SourceStatistics, last_event, statistics
 from shared.beliefs.source_store import FORECASTER, REPORTER, SCHEDULER, USER, sources_of
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.durations import format_duration
@@ -92,7 +92,7 @@ async def get_status(app: Flexibility, call: Call[None, None]) -> Reply:
         statuses = [_measured(sensor, None if others is None else others[0], now)]
         kinds: tuple[StatusOf, ...] = ("forecaster", "scheduler")
         for kind in kinds:
-            last = await last_event(at.connection, sensor.account_id, of, _FAR_AHEAD, [kind])
+            last = await last_event(at.connection, sensor.account_id, of, FAR_AHEAD, [kind])
             if last is not None:
                 statuses.append(_planned(sensor, last[0], now, kind))
     return object_reply(SensorStatuses(sensors_data=statuses))
@@ -105,7 +105,6 @@ def described(name: str | None, model: str | None, version: str | None) -> str:
 
 
 _MEASURED_BY = [kind for kind in SOURCE_TYPES if kind not in {FORECASTER, SCHEDULER}]
-_FAR_AHEAD = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def _key_of(source: SourceStatistics) -> str:
