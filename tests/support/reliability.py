@@ -29,7 +29,7 @@ class Promise:
 PROMISES = (
     Promise(
         "`kill -9` of any one service under load loses no accepted request and doubles no effect.",
-        ("tests/chaos/test_killed_services.py",),
+        ("tests/chaos/test_killed_services.py", "tests/chaos/test_killed_telemetry.py"),
     ),
     Promise(
         "While the broker is down or silent, starts are accepted at once, questions get 503, and all runs when it is back.",
@@ -43,12 +43,19 @@ PROMISES = (
         "A duplicate delivery of any message changes nothing.",
         (
             "test_promises.py::test_duplicate_deliveries_change_nothing",
+            "test_promises.py::test_duplicate_and_concurrent_deliveries_take_effect_once",
+            "tests/integration/telemetry/test_service.py::test_duplicate_deliveries_change_nothing",
             "test_runner.py::test_duplicates_change_nothing",
         ),
     ),
     Promise(
         "Death between any two steps of any handler is made good by the next delivery.",
-        ("test_promises.py::test_death_between_any_two_steps", "tests/integration/bus/test_death_between_steps.py"),
+        (
+            "test_promises.py::test_death_between_any_two_steps",
+            "tests/integration/bus/test_death_between_steps.py",
+            "tests/integration/telemetry/test_small_jobs.py::test_death_between_any_two_steps",
+            "tests/integration/telemetry/test_large_jobs.py::test_death_between_any_two_steps",
+        ),
     ),
     Promise(
         "Messages and requests in any order: what has ended stays ended, and the best solution only improves.",
@@ -67,6 +74,14 @@ PROMISES = (
         (
             "tests/chaos/test_stops.py",
             "tests/integration/optimizer/test_service.py::test_a_long_run_stops_within_a_second",
+        ),
+    ),
+    Promise(
+        "What was posted is stored once, also when its message is lost, and is in every schedule asked for after it.",
+        (
+            "tests/integration/telemetry/test_service.py::test_a_lost_message_costs_a_moment_and_no_data",
+            "tests/integration/telemetry/test_small_jobs.py::test_many_at_once_store_each_post_once",
+            "tests/integration/optimizer/flexibility/test_schedules.py::test_a_job_waits_for_data_that_were_posted_before",
         ),
     ),
     Promise(
@@ -100,7 +115,12 @@ PROMISES = (
     ),
     Promise(
         "Malformed input of any kind: the contract's 4xx, never a 5xx, nothing left behind.",
-        ("tests/e2e/test_bad_input.py", "tests/integration/gateway/test_fuzz.py"),
+        (
+            "tests/e2e/test_bad_input.py",
+            "tests/integration/gateway/test_fuzz.py",
+            "tests/integration/gateway/flexibility/test_fuzz.py",
+            "tests/integration/gateway/flexibility/test_garbage.py",
+        ),
     ),
 )
 
