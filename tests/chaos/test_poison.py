@@ -15,16 +15,25 @@ import aio_pika
 import psutil
 import pytest
 
+from shared.contracts.flexibility import (
+    FORECASTS,
+    INGEST,
+    SCHEDULES,
+    ForecastRequested,
+    IngestRequested,
+    ScheduleRequested,
+)
+from shared.contracts.reconfiguration import QUESTIONS
 from shared.ids import OPEN_ACCOUNT_ID
 from tests.support.eventually import eventually
 from tests.support.feeders import long_feeders, two_feeders
+from tests.support.flexibility_load import Customer, differences
 from tests.support.metrics import scrape
 from tests.support.pgo import PgoClient
 from tests.support.stack import BUSBAR, ROOT, ServiceProcess, Stack, client_of
 
 DEAD_WITHIN_S = 10.0
 OTHERS_WAIT_AT_MOST_S = 1.0
-QUESTIONS = "optimizer.reconfiguration.questions"
 NAME = "reconfiguration.network.analysis.requested"
 
 
@@ -38,6 +47,7 @@ class Poison:
     version: int = 1
     message_id: str | None = None
     has_headers: bool = True
+    queue: str = QUESTIONS.name
 
 
 GOOD_BODY = json.dumps({"ask_id": str(uuid.uuid4()), "network_key": str(uuid.uuid4())}).encode()
@@ -50,11 +60,15 @@ POISONS = [
     Poison("100,000 brackets", b"[" * 100_000),
     Poison("no properties at all", GOOD_BODY, has_headers=False),
     Poison("an id that is none", GOOD_BODY, message_id="nonsense"),
+    Poison("a schedule of nothing", b"{}", name=ScheduleRequested.name, queue=SCHEDULES.name),
+    Poison("a forecast that is not JSON", b"\xff", name=ForecastRequested.name, queue=FORECASTS.name),
+    Poison("data without a job", b'{"job_id": 5}', name=IngestRequested.name, queue=INGEST.name),
+    Poison("data that nobody knows", b"{}", name="nobody.knows.this", queue=INGEST.name),
 ]
 
 
 async def publish(stack: Stack, poison: Poison) -> None:
-    """Put a message into the queue of questions, past everything that Busbar checks when it publishes."""
+    """Put a message into a queue, past everything that Busbar checks when it publishes."""
     headers: dict[str, Any] = {"account-id": str(OPEN_ACCOUNT_ID), "version": poison.version, "attempt": 0}
     message = aio_pika.Message(
         poison.body,
@@ -68,7 +82,7 @@ async def publish(stack: Stack, poison: Poison) -> None:
     async with await aio_pika.connect(stack.broker_url, timeout=5) as connection:
         channel = await connection.channel(on_return_raises=True)
         exchange = await channel.get_exchange(f"{stack.prefix}.commands")
-        await exchange.publish(message, f"{stack.prefix}.{QUESTIONS}", timeout=20)
+        await exchange.publish(message, f"{stack.prefix}.{poison.queue.removeprefix('busbar.')}", timeout=20)
 
 
 def dlq(service: ServiceProcess, *arguments: str) -> str:
@@ -97,9 +111,11 @@ async def seconds_of_a_question(client: PgoClient, name: str) -> float:
 
 
 @pytest.mark.timeout(300)
-async def test_messages_that_cannot_be_read_are_put_aside_and_harm_nobody(chaos: Stack) -> None:
-    chaos.run("gateway", "optimizer")
-    [gateway], [optimizer] = chaos.of_kind("gateway"), chaos.of_kind("optimizer")
+async def test_messages_that_cannot_be_read_are_put_aside_and_harm_nobody(
+    chaos: Stack, customers: list[Customer]
+) -> None:
+    chaos.run("gateway", "optimizer", "telemetry")
+    [gateway], [optimizer], [telemetry] = map(chaos.of_kind, ("gateway", "optimizer", "telemetry"))
     async with client_of(gateway) as client:
         await _until_questions_are_answered(client)
         usual = max([await seconds_of_a_question(client, f"before {number}") for number in range(3)])
@@ -113,8 +129,11 @@ async def test_messages_that_cannot_be_read_are_put_aside_and_harm_nobody(chaos:
                     assert waited < usual + OTHERS_WAIT_AT_MOST_S
 
             def all_dead() -> bool:
-                handled = scrape(optimizer.url).total("busbar_bus_handled_messages_total", outcome="poison")
-                return handled >= len(POISONS)
+                buried = [
+                    scrape(service.url).total("busbar_bus_handled_messages_total", outcome="poison")
+                    for service in (optimizer, telemetry)
+                ]
+                return sum(buried) >= len(POISONS)
 
             within = DEAD_WITHIN_S - (time.monotonic() - published_at)
             await eventually(all_dead, within=within, every=0.1, message="all dead")
@@ -131,7 +150,15 @@ async def test_messages_that_cannot_be_read_are_put_aside_and_harm_nobody(chaos:
         assert dlq(gateway, "drop", "all").strip() == f"dropped {len(POISONS)}"
         assert await letters(gateway) == []
         assert await seconds_of_a_question(client, "after") < usual + OTHERS_WAIT_AT_MOST_S
-    assert optimizer.process.is_running
+        await customers[0].tell("post", 0, customers[0].post(client, 0))
+        await customers[0].tell("schedule", 0, customers[0].schedule(client, 0))
+        assert all(told.is_acknowledged for told in customers[0].told)
+
+        async def are_served() -> bool:
+            return await differences(customers, gateway.url, chaos.database_url) == []
+
+        await eventually(are_served, within=DEAD_WITHIN_S, every=0.2)
+    assert optimizer.process.is_running and telemetry.process.is_running
 
 
 @pytest.mark.timeout(300)

@@ -14,17 +14,22 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from services.telemetry.small_jobs import SmallJobs
 from shared.db import migrate
 from shared.db.connections import connector
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.embedded.binaries import package_folder
+from shared.db.engine import PostgresDatabase
 from shared.db.models import flexibility, infrastructure, reconfiguration  # noqa: F401  # they register their tables
 from shared.db.models.base import metadata
 from shared.errors import DatabaseUnavailable
-from shared.ids import OPEN_ACCOUNT_ID
+from shared.ids import OPEN_ACCOUNT_ID, AccountId
+from tests.integration.telemetry.posts import Posts
 from tests.support.databases import TestDatabases
 from tests.support.eventually import eventually
+from tests.support.principals import make_account, make_user
 from tests.support.processes import free_port
+from tests.support.sensors import D, Sensors
 
 CHUNK_TABLES = {
     "reconfiguration_network_uploads",
@@ -34,6 +39,9 @@ CHUNK_TABLES = {
     "reconfiguration_session_demand_chunks",
     "reconfiguration_solution_chunks",
 }
+
+
+BEFORE_FLEXIBILITY = "0006"
 
 
 @pytest.fixture
@@ -156,6 +164,49 @@ async def test_deleting_a_network_takes_everything_of_it_along(database_url: str
     ]
     await connection.close()
     assert left == []
+
+
+async def test_flexibility_comes_to_goes_from_and_comes_back_to_an_installation_in_use(empty_url: str) -> None:
+    await migrate.move_to(empty_url, BEFORE_FLEXIBILITY)
+    database = PostgresDatabase(empty_url, application_name="tests")
+    account = await make_account(database)
+    await make_user(database, account)
+    before = await rows_of(empty_url)
+    await migrate.upgrade(empty_url)
+    assert await rows_of(empty_url) == before
+    await use_flexibility(database, account.account_id)
+    assert await rows_of(empty_url) == before
+    await migrate.move_to(empty_url, BEFORE_FLEXIBILITY)
+    assert await rows_of(empty_url) == before
+    assert not any(name.startswith("flexibility_") for name in await tables(empty_url))
+    await migrate.upgrade(empty_url)
+    assert await differences(empty_url) == []
+    await use_flexibility(database, account.account_id)
+    assert await rows_of(empty_url) == before
+    await database.close()
+
+
+async def use_flexibility(database: PostgresDatabase, account_id: AccountId) -> None:
+    """An asset with a sensor, values, and a job that has ended, of an installation that has none yet."""
+    sensors, posts = Sensors(database), Posts(database)
+    sensor = await sensors.make(account_id=account_id)
+    assert sensor.sensor_id == 1, "numbers begin anew"
+    job = await posts.values(sensor, [1.0, 2.0])
+    await SmallJobs(database).store()
+    assert await posts.outcomes([job]) == ["processed"]
+    assert await sensors.values(sensor, D, 2) == [1.0, 2.0]
+
+
+async def rows_of(url: str) -> dict[str, list[str]]:
+    """What is stored, messages under way and flexibility apart."""
+    connection = await asyncpg.connect(url)
+    try:
+        names = sorted(name for name in metadata.tables if not name.startswith(("flexibility_", "outbox")))
+        there = await tables(url)
+        rows = {name: await connection.fetch(f"SELECT t::text AS row FROM {name} t") for name in names if name in there}
+    finally:
+        await connection.close()
+    return {name: sorted(row["row"] for row in found) for name, found in rows.items()}
 
 
 async def test_processes_that_migrate_at_once_take_turns(empty_url: str) -> None:
