@@ -5,12 +5,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
+from array import array
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.optimizer.tasks import schedules
+from services.optimizer.tasks.flexibility_values import Events, FoundSchedule, ScheduleInput, SolverLimits
+from shared.flexibility.collection import Trigger
+from shared.flexibility.facts import AssetFacts, SensorFacts
 from tests.support.command_line import CommandLine, Outcome
 from tests.support.stack import ROOT
 
@@ -173,6 +180,43 @@ def test_a_site_is_planned_with_its_stored_configuration_and_its_series(commands
     margin = {"datetime": "2030-01-01T02:00:00+01:00", "margin": "17.0 kWh"}
     assert result["resolved"] == [{"asset": "car", "soc-minima": [margin]}]
     assert result["unresolved"] == []
+
+
+def test_the_schedule_is_that_of_a_job_in_the_service(commands: CommandLine, tmp_path: Path) -> None:
+    """The site as the service has it: ids for names, prices in the unit of their sensor, events one by one."""
+    model = {"soc-at-start": "3 kWh", "soc-min": "3 kWh", "soc-max": "80 kWh", "power-capacity": "30 kW"} | {
+        "roundtrip-efficiency": "81 %",
+        "soc-targets": [{"value": "50 kWh", "datetime": "2030-01-01T18:00:00+01:00"}],
+    }
+    prices = [round(60 + 40 * math.sin(hour / 3) + 7 * (hour % 5), 2) for hour in range(24)]
+    document = {
+        "sensors": [
+            {"name": "prices", "unit": "EUR/MWh", "resolution": "PT1H"},
+            {"name": "power", "unit": "kW", "resolution": "PT15M"},
+        ],
+        "series": {"prices": {"start": START, "values": prices}},
+        "start": START,
+        "duration": "P1D",
+        "flex-model": [{"sensor": "$power", **model}],
+        "flex-context": {"consumption-price": {"sensor": "$prices"}},
+    }
+    start = datetime.fromisoformat(START).astimezone(UTC)
+    context = {"consumption-price": {"sensor": 7}}
+    given = ScheduleInput(
+        Trigger(3, start, [{"sensor": 8, **model}], context),
+        start + timedelta(days=1),
+        None,
+        {3: AssetFacts(3, None, "site", "building")},
+        {7: SensorFacts(7, 3, "prices", "EUR/MWh", 3600), 8: SensorFacts(8, 3, "power", "kW", 900)},
+    )
+    first_us = int(start.timestamp()) * 1_000_000
+    events = Events(array("q", [first_us + hour * 3_600_000_000 for hour in range(24)]), array("d", prices))
+    found = schedules.plan(schedules.prepare(given), (events,), SolverLimits(60.0, 0.0))
+    assert isinstance(found, FoundSchedule)
+    result = Case(commands, tmp_path, document).printed()
+    assert by_sensor(result)["power"]["values"] == list(found.found[0].values)
+    assert result["costs"] == pytest.approx(found.info["commitment_costs"], abs=1e-8)
+    assert result["warnings"] == found.result["warnings"]
 
 
 def test_people_read_a_table_for_each_device_and_what_it_costs(commands: CommandLine, tmp_path: Path) -> None:
