@@ -44,7 +44,7 @@ def schedule(
     ] = None,
     duration: Annotated[
         Duration | None,
-        typer.Option("--duration", metavar="D", parser=_duration, help="Plan so long, such as P1D [default: PT48H]."),
+        typer.Option("--duration", metavar="D", parser=_duration, help="Plan so long, such as P1D; two days if the file says nothing."),
     ] = None,
     resolution: Annotated[
         Duration | None,
