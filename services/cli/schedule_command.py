@@ -44,7 +44,12 @@ def schedule(
     ] = None,
     duration: Annotated[
         Duration | None,
-        typer.Option("--duration", metavar="D", parser=_duration, help="Plan so long, such as P1D; two days if the file says nothing."),
+        typer.Option(
+            "--duration",
+            metavar="D",
+            parser=_duration,
+            help="Plan so long, such as P1D; two days if the file says nothing.",
+        ),
     ] = None,
     resolution: Annotated[
         Duration | None,
