@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway import metrics
 from services.gateway.auth import attempt_store, credential_store, rate_store
-from services.gateway.dialects.flexibility.job_sweep import forget_ended_jobs
+from services.gateway.dialects.flexibility.job_sweep_store import forget_ended_jobs
 from services.gateway.dialects.reconfiguration import pool_store
 from services.gateway.dialects.reconfiguration.held_ids import sweep_expired
 from services.gateway.dialects.reconfiguration.service import DELETE_WITHIN_S

@@ -1,4 +1,4 @@
-"""Jobs that ended long ago: their results need not stay readable, and posts of data leave many."""
+"""The SQL that forgets jobs which ended long ago: their results need not stay readable, and posts of data leave many."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, insert, select
 
-from services.gateway.dialects.flexibility.job_sweep import forget_ended_jobs
+from services.gateway.dialects.flexibility.job_sweep_store import forget_ended_jobs
 from shared.db.engine import PostgresDatabase
 from shared.db.models.flexibility import FINISHED, STARTED, job_states, jobs
 from shared.db.unit_of_work import EVERY_ACCOUNT
