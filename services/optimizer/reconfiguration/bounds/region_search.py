@@ -30,7 +30,7 @@ MOST_OPEN = 100  # regions; each holds a linear program of some ten megabytes
 MOST_BYTES = 2**22  # of open parts, in each
 
 
-@dataclass
+@dataclass(eq=False)
 class _Region:
     """A region, and what a turn of work is expected to add to the bound."""
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from services.optimizer.reconfiguration.bounds import lower_bound, regions
+from services.optimizer.reconfiguration.bounds import lower_bound, region_search, regions
 from services.optimizer.reconfiguration.bounds.cones import price_cones
 from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
 from services.optimizer.reconfiguration.bounds.lower_bound import LowerBound
@@ -140,6 +140,17 @@ def test_branch_and_bound_in_regions_raises_the_bound(monkeypatch: pytest.Monkey
     first, last = by_regions(problem, start, 2_000)
     assert first > 0.0
     assert last > first
+
+
+def test_regions_are_settled_in_any_order_until_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "BUSES", 7)
+    monkeypatch.setattr(lower_bound, "MOST_ARCS_OF_ONE_SEARCH", 0)
+    monkeypatch.setattr(region_search, "TURN", 1)
+    for seed in (3, 5):
+        problem, start = random_problem(seed, CITY)
+        lower = LowerBound(problem, start, lambda: False)
+        assert sum(1 for _ in itertools.islice(lower.pieces(), 100_000)) < 100_000
+        assert 0.0 < lower.value <= judge(problem, start).objective
 
 
 def test_a_solver_that_does_not_find_its_way_costs_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
