@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +20,7 @@ import structlog
 import uvloop
 from sqlalchemy import insert, text
 
-from benchmarks.cases import QUICK
+from benchmarks.cases import is_quick
 from benchmarks.report import Row
 from services.telemetry.small_jobs import SmallJobs
 from shared.beliefs import KnowledgeHorizon, NewSeries, dense, microseconds
@@ -124,7 +123,7 @@ async def _measure(database_url: str) -> list[Row]:
     async with owner.unit_of_work(EVERY_ACCOUNT, command_timeout_s=300) as uow:
         for statement in _BARE_TABLE.split(";")[:2]:
             await uow.connection.execute(text(statement))
-        await uow.connection.execute(text(_FILL), {"years": 4 if _is_quick() else YEARS_BEFORE})
+        await uow.connection.execute(text(_FILL), {"years": 4 if is_quick() else YEARS_BEFORE})
     await owner.close()
     database = PostgresDatabase(database_url, pool_size=CLIENTS + 2, application_name="bench")
     sensors = Sensors(database)
@@ -137,7 +136,7 @@ async def _measure(database_url: str) -> list[Row]:
 async def _years(bench: _Bench) -> list[Row]:
     ours: dict[str, list[float]] = {"a first statement": [], "a correction": []}
     floors: dict[str, list[float]] = {"unnest": [], "COPY": []}
-    for number in range(2 if _is_quick() else ROUNDS):
+    for number in range(2 if is_quick() else ROUNDS):
         sensor = await bench.sensor()
         series = _series(sensor, bench.source, YEAR)
         floors["unnest"].append(await bench.bare(_inserted(number * 2, series)))
@@ -172,7 +171,7 @@ def _copied(number: int, series: NewSeries) -> Callable[[Any], Awaitable[object]
 
 async def _posts(bench: _Bench) -> Row:
     """Posts of a day each by eight clients, from the first accept to the last one stored, against bare commits of the same bytes."""
-    count = 80 if _is_quick() else POSTS
+    count = 80 if is_quick() else POSTS
     some = [await bench.sensor() for _ in range(CLIENTS)]
     packed = array("d", range(A_DAY)).tobytes()
     floor = await _by_clients(count, lambda client, number: _post(bench, some[client], number, packed, kind="bare"))
@@ -240,7 +239,7 @@ async def _reading(bench: _Bench) -> list[Row]:
         "a year by days": [],
         "a year with two corrections": [],
     }
-    for _ in range(4 if _is_quick() else 4 * ROUNDS):
+    for _ in range(4 if is_quick() else 4 * ROUNDS):
         bare.append(await _read_bare(bench, plain.sensor_id))
         ours["a year of quarter hours"].append(await _read(bench, plain, QUARTER_US))
         ours["a year by days"].append(await _read(bench, plain, 96 * QUARTER_US))
@@ -276,10 +275,6 @@ async def _read_bare(bench: _Bench, sensor_id: SensorId) -> float:
         rows = await driver_connection(connection).fetch(query, sensor_id)
     assert len([row["value"] for row in rows]) == YEAR
     return time.perf_counter() - begun
-
-
-def _is_quick() -> bool:
-    return bool(os.environ.get(QUICK))
 
 
 def _rate(name: str, values: int, ours_s: float, floor_s: float, floor: str, target: str) -> Row:

@@ -22,6 +22,11 @@ LOADS = 0.2  # by which the loads of a copy differ
 QUICK = "BENCHMARK_QUICK"  # an environment variable: to see whether a benchmark works
 
 
+def is_quick() -> bool:
+    """Whether it is only asked if a benchmark works."""
+    return bool(os.environ.get(QUICK))
+
+
 @dataclass(frozen=True)
 class Effort:
     """How much is measured."""
@@ -37,7 +42,7 @@ class Effort:
 
 def effort() -> Effort:
     """All of it, or little where ``BENCHMARK_QUICK`` is set."""
-    if not os.environ.get(QUICK):
+    if not is_quick():
         return Effort()
     return Effort(seeds=3, patience_s=0.5, settling_s=0.3, copies=1, proof_s=2.0, long_proof_s=2.0, city_s=2.0)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import time
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -26,7 +25,7 @@ import orjson
 import structlog
 import uvloop
 
-from benchmarks.cases import QUICK
+from benchmarks.cases import is_quick
 from benchmarks.http_client import Client, UnexpectedAnswer, request
 from benchmarks.platforms import Platform, all_in_one, separate_processes
 from benchmarks.report import Row
@@ -142,10 +141,6 @@ async def _bench(platform: Platform) -> AsyncIterator[_Bench]:
         await bare.close()
 
 
-def _is_quick() -> bool:
-    return bool(os.environ.get(QUICK))
-
-
 async def _by_clients(count: int, work: Callable[[int, int], Awaitable[object]]) -> float:
     """Seconds until each of the clients has done its share of the work, one after the other."""
 
@@ -185,7 +180,7 @@ def _query(start: datetime, count: int) -> str:
 async def _small_reads(bench: _Bench) -> list[Row]:
     client, sensor = bench.clients[0], bench.day_sensors[0]
     await bench.post(f"/sensors/{sensor}/data", _window(START, 4) | {"values": [1, 2, 3, 4]}, expected=200)
-    count = 20 if _is_quick() else READS
+    count = 20 if is_quick() else READS
     floor = await _median_s(count, lambda: client.ask("GET", f"{V3}/assets/types"))
     meaning = "time against an authenticated request without a database; lower is better"
     rows = []
@@ -199,7 +194,7 @@ async def _small_reads(bench: _Bench) -> list[Row]:
 
 
 async def _small_posts(bench: _Bench, name: str, *, offset: float) -> Row:
-    count = 80 if _is_quick() else POSTS
+    count = 80 if is_quick() else POSTS
     per_client = count // CLIENTS
     packed = array("d", range(DAY)).tobytes()
     raw = [[_post_of(bench, client, turn, offset) for turn in range(per_client)] for client in range(CLIENTS)]
@@ -232,7 +227,7 @@ def _post_of(bench: _Bench, client: int, turn: int, offset: float) -> bytes:
 
 
 async def _years(bench: _Bench) -> list[Row]:
-    sensors = [await bench.sensor(f"year {number}") for number in range(1 if _is_quick() else YEARS)]
+    sensors = [await bench.sensor(f"year {number}") for number in range(1 if is_quick() else YEARS)]
     floors = [await _median_s(1, partial(_insert_year, bench, number)) for number in range(len(sensors))]
     rows = []
     for name, offset in (("posts of a year each", 0.0), ("the same years, corrected", 0.5)):
@@ -245,8 +240,8 @@ async def _years(bench: _Bench) -> list[Row]:
     await _post_year(bench, sensor, 0.0)
     for name, read, target in (("read a year", sensor, "<= 60 ms"), ("read a corrected year", sensors[0], "")):
         path = f"{V3}/sensors/{read}/data?{_query(START, YEAR)}"
-        ours = await _median_s(3 if _is_quick() else 15, partial(client.ask, "GET", path))
-        floor = await _median_s(3 if _is_quick() else 15, lambda: bench.bare.fetch(_BARE_READ, sensor))
+        ours = await _median_s(3 if is_quick() else 15, partial(client.ask, "GET", path))
+        floor = await _median_s(3 if is_quick() else 15, lambda: bench.bare.fetch(_BARE_READ, sensor))
         meaning = "time against a bare SELECT of a year's values; lower is better"
         rows.append(bench.row(name, _ms(ours), _ms(floor), ours / floor, meaning, target))
     return rows
@@ -300,7 +295,7 @@ class _Fleet:
 
 async def _schedule(bench: _Bench, name: str, *, devices: int, days: int, target: str) -> Row:
     fleet = await _fleet(bench, name, devices, days)
-    taken = [await _median_s(1, lambda: _planned(bench, fleet)) for _ in range(3 if _is_quick() else 9)]
+    taken = [await _median_s(1, lambda: _planned(bench, fleet)) for _ in range(3 if is_quick() else 9)]
     floor = min([await _median_s(1, lambda: asyncio.to_thread(_plan_here, fleet)) for _ in range(3)])
     first, again = taken[0], median(taken[1:])
     meaning = "time from the trigger to the schedule / time to plan alone, in this process"

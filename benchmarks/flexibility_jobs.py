@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import secrets
 import statistics
 import time
@@ -25,7 +24,7 @@ import structlog
 import uvloop
 from pydantic import SecretStr
 
-from benchmarks.cases import QUICK
+from benchmarks.cases import is_quick
 from benchmarks.report import Row
 from services.optimizer.flexibility.schedules import trigger_of
 from services.optimizer.forecasting import ForecastTask, LearnerParameters, Viewpoint, forecast
@@ -62,10 +61,6 @@ def run() -> Sequence[Row]:
             databases.drop_all()
             delete_objects_of(endpoints.broker_url, prefix, [])
     return [*planned, *_forecasts(), _skill()]
-
-
-def _is_quick() -> bool:
-    return bool(os.environ.get(QUICK))
 
 
 # ------------------------------------------------------------------ schedules
@@ -106,7 +101,7 @@ async def _schedules(database_url: str, broker_url: str, prefix: str) -> list[Ro
 
 async def _row(process: Process, name: str, *, devices: int, target: str) -> Row:
     fleet = await _fleet(Site(process.database), devices)
-    rounds = 3 if _is_quick() else 15
+    rounds = 3 if is_quick() else 15
     taken_s = [await _planned(process, fleet) for _ in range(rounds + 1)][1:]
     floor_s = [await asyncio.to_thread(_planned_here, fleet) for _ in range(rounds + 1)][1:]
     ours, floor = statistics.median(taken_s), statistics.median(floor_s)
@@ -188,7 +183,7 @@ def _forecasts() -> list[Row]:
 
 def _fastest(work: Callable[[], object]) -> float:
     taken = []
-    for _ in range(2 if _is_quick() else 5):
+    for _ in range(2 if is_quick() else 5):
         begun = time.perf_counter()
         work()
         taken.append(time.perf_counter() - begun)

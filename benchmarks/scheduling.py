@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import highspy
 import pyomo.environ as pyo
 
-from benchmarks.cases import QUICK
+from benchmarks.cases import is_quick
 from benchmarks.peers import median_seconds
 from benchmarks.report import Row
 from benchmarks.synthetic_sites import site
@@ -44,7 +43,7 @@ SIZES = (
 
 def run() -> Sequence[Row]:
     """All sizes, or the smallest."""
-    sizes = SIZES[:1] if os.environ.get(QUICK) else SIZES
+    sizes = SIZES[:1] if is_quick() else SIZES
     return [row for size in sizes for row in _rows(size)]
 
 
