@@ -104,11 +104,12 @@ async def find_overdue(
     return [(account_id_of(row[0]), job_id_of(row[1]), row[2]) for row in await connection.execute(statement)]
 
 
-async def mark_started(connection: AsyncConnection, account_id: AccountId, job_id: JobId, started_at: datetime) -> None:
-    """Let clients see that somebody works on a job; nothing where it has a state already, or is gone."""
-    source = select(
-        jobs.c.job_id, jobs.c.account_id, literal(STARTED), literal(started_at, job_states.c.started_at.type)
-    )
+async def mark_started(connection: AsyncConnection, account_id: AccountId, job_id: JobId) -> None:
+    """Let clients see that somebody works on a job; nothing where it has a state already, or is gone.
+
+    Since when is told by the database's clock, which also decides when nobody will end it any more.
+    """
+    source = select(jobs.c.job_id, jobs.c.account_id, literal(STARTED), func.now())
     statement = insert(job_states).from_select(
         ["job_id", "account_id", "state", "started_at"],
         source.where(jobs.c.account_id == account_id, jobs.c.job_id == job_id),

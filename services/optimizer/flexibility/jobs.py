@@ -151,7 +151,7 @@ class Jobs:
     async def _done(self, job: Job, kind: Kind) -> Done:
         started_at = self._clock.now()
         try:
-            async with self._shown(job, started_at), asyncio.timeout(self._limits.job_s):
+            async with self._shown(job), asyncio.timeout(self._limits.job_s):
                 return await kind.work(job)
         except WorkerDied:
             metrics.CHILD_DEATHS.labels(kind.name).inc()
@@ -178,21 +178,21 @@ class Jobs:
         )
 
     @asynccontextmanager
-    async def _shown(self, job: Job, started_at: datetime) -> AsyncIterator[None]:
+    async def _shown(self, job: Job) -> AsyncIterator[None]:
         """Let clients see that the job is worked on, from soon after its start."""
-        showing = asyncio.create_task(self._show(job, started_at))
+        showing = asyncio.create_task(self._show(job))
         try:
             yield
         finally:
             showing.cancel()
             await asyncio.wait([showing])
 
-    async def _show(self, job: Job, started_at: datetime) -> None:
+    async def _show(self, job: Job) -> None:
         await asyncio.sleep(SHOWN_AS_STARTED_AFTER_S)
         # Only a sight: without a database the job itself is held, and tells.
         with contextlib.suppress(DependencyUnavailable):
             async with self._database.unit_of_work(job.account_id) as uow:
-                await job_store.mark_started(uow.connection, job.account_id, job.job_id, started_at)
+                await job_store.mark_started(uow.connection, job.account_id, job.job_id)
 
 
 def check_owned(job: Job, sensors: Sequence[OwnedSensor]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, update
 
 from services.optimizer.flexibility import job_store
@@ -14,10 +16,13 @@ from services.optimizer.flexibility.schedules import Schedules
 from shared.clock import SystemClock
 from shared.db.models.flexibility import FORECASTING, SCHEDULING, job_states
 from shared.ids import OPEN_ACCOUNT_ID, JobId
-from tests.integration.optimizer.deliveries import HereAndNow
+from tests.integration.optimizer.deliveries import Handed, HereAndNow, runner_of
 from tests.integration.optimizer.flexibility.test_forecasts import request, sunny_sensor
 from tests.integration.optimizer.flexibility.test_schedules import BATTERY, CONTEXT, battery, deliver
-from tests.integration.optimizer.flexibility.world import Site
+from tests.integration.optimizer.flexibility.world import Site, job_handlers
+from tests.integration.optimizer.world import envelope_of
+from tests.support.eventually import eventually
+from tests.support.principals import MovedClock
 
 LIMITS = Limits(job_s=180.0)
 
@@ -29,7 +34,7 @@ def sweeper(site: Site) -> OverdueJobs:
 
 async def begun(site: Site, job_id: JobId, seconds_ago: float) -> None:
     async with site.database.unit_of_work(site.reach) as uow:
-        await job_store.mark_started(uow.connection, OPEN_ACCOUNT_ID, job_id, SystemClock().now())
+        await job_store.mark_started(uow.connection, OPEN_ACCOUNT_ID, job_id)
         ago = func.now() - timedelta(seconds=seconds_ago)
         await uow.connection.execute(update(job_states).where(job_states.c.job_id == job_id).values(started_at=ago))
 
@@ -64,3 +69,27 @@ async def test_jobs_that_may_still_end_are_left_alone(site: Site) -> None:
     assert await site.outcome(waiting.job_id) is None
     states = [await site.outcome(message.job_id) for message in (young, done)]
     assert [outcome.state for outcome in states if outcome is not None] == ["STARTED", "FINISHED"]
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+async def test_a_worker_whose_clock_is_wrong_by_an_hour_has_its_time_and_ends_its_job(site: Site, ahead_s: int) -> None:
+    building, power = await battery(site)
+    message = await site.ask_for_schedule(building, [{"sensor": power, **BATTERY}], CONTEXT)
+    clock, pool = MovedClock(), HereAndNow()
+    clock.move(ahead_s)
+    pool.after_s = 0.5
+    runner = runner_of(site.database, job_handlers(site.database, pool, clock=clock))
+    working = asyncio.create_task(runner.handle(Handed(envelope_of(message))))
+
+    async def is_shown() -> bool:
+        outcome = await site.outcome(message.job_id)
+        return outcome is not None and outcome.state == "STARTED"
+
+    await eventually(is_shown, within=5, every=0.02)
+    await sweeper(site).sweep()
+    assert await is_shown(), "nobody takes it for lost"
+    await working
+    outcome = await site.outcome(message.job_id)
+    assert outcome is not None
+    assert (outcome.state, outcome.result["num-beliefs"]) == ("FINISHED", 4)
+    assert await site.told_of() == [message.job_id]

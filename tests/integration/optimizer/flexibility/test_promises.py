@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
+from shared.contracts.flexibility import FORECASTS, SCHEDULES, ForecastRequested, ScheduleRequested
 from shared.contracts.message import Envelope
+from shared.contracts.registry import CONTRACTS
 from shared.db.engine import PostgresDatabase
 from shared.db.unit_of_work import Database
 from shared.ids import MessageId, uuid7
@@ -58,6 +59,12 @@ async def deliver(database: Database, *envelopes: Envelope) -> None:
     runners = [runner_of(database, job_handlers(database, HereAndNow())) for _ in envelopes]
     await asyncio.gather(*(runner.handle(one) for runner, one in zip(runners, handed, strict=True)))
     assert all(one.endings == ["ack"] for one in handed)
+
+
+async def test_every_kind_of_job_has_a_scenario(site: Site) -> None:
+    commands = {each for each in CONTRACTS if each.queue in (SCHEDULES, FORECASTS)}
+    assert {handler.contract for handler in job_handlers(site.database, HereAndNow())} == commands
+    assert {type(await prepare(site)) for prepare in SCENARIOS.values()} == commands
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

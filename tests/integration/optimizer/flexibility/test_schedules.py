@@ -324,19 +324,26 @@ async def test_a_step_that_fails_ends_the_whole(site: Site) -> None:
     assert sorted(await _states_of_steps(site, message.job_id)) == ["CANCELED", "FAILED"]
 
 
-async def test_a_day_is_24_hours_and_a_month_one_of_the_places_clock(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("zone", "start", "duration", "half_hours"),
+    [
+        ("Europe/Amsterdam", "2026-03-29T00:00:00+01:00", "P1DT0H0M0S", 48),
+        ("Europe/Amsterdam", "2026-10-25T00:00:00+02:00", "P1D", 48),
+        ("Europe/Amsterdam", "2026-03-01T00:00:00+01:00", "P1M", 31 * 48 - 2),
+        ("Europe/Oslo", "2026-10-01T00:00:00+02:00", "P1M", 31 * 48 + 2),
+        # Its clock changes by half an hour.
+        ("Australia/Lord_Howe", "2026-04-01T00:00:00+11:00", "P1M", 30 * 48 + 1),
+        ("Australia/Lord_Howe", "2026-10-01T00:00:00+10:30", "P1M", 31 * 48 - 1),
+    ],
+)
+async def test_a_day_is_24_hours_and_a_month_one_of_the_places_clock(
+    site: Site, zone: str, start: str, duration: str, half_hours: int
+) -> None:
     asset = await site.asset("battery")
-    model = [{"sensor": await site.sensor(asset, "power", timezone="Europe/Amsterdam"), **BATTERY}]
-    for start, duration, steps in (
-        ("2026-03-29T00:00:00+01:00", "P1DT0H0M0S", 24),
-        ("2026-10-25T00:00:00+02:00", "P1D", 24),
-        ("2026-03-01T00:00:00+01:00", "P1M", 31 * 24 - 1),
-    ):
-        message = await site.ask_for_schedule(
-            asset, model, {"consumption-price": "10 EUR/MWh"}, start=start, duration=duration
-        )
-        outcome = await deliver(site, message)
-        assert outcome.result["num-beliefs"] == steps, duration
+    power = await site.sensor(asset, "power", resolution_s=1800, timezone=zone)
+    model, context = [{"sensor": power, **BATTERY}], {"consumption-price": "10 EUR/MWh"}
+    outcome = await deliver(site, await site.ask_for_schedule(asset, model, context, start=start, duration=duration))
+    assert outcome.result["num-beliefs"] == half_hours
 
 
 async def test_what_cannot_be_kept_and_when_is_told_beside_the_reason(site: Site) -> None:

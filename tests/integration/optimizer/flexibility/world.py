@@ -20,7 +20,7 @@ from shared.beliefs.reading_store import SensorOf, read_beliefs
 from shared.beliefs.source_store import USER, NewSource, source_id_of
 from shared.beliefs.writing_store import hold_sensors, write_beliefs
 from shared.bus.handler import Handler
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.contracts.flexibility import ForecastRequested, ScheduleRequested
 from shared.db.engine import PostgresDatabase
 from shared.db.models import flexibility as tables
@@ -35,11 +35,11 @@ LONG_AGO = datetime(2023, 12, 31, tzinfo=UTC)
 
 
 def job_handlers(
-    database: Database, pool: Workers, limits: Limits | None = None
+    database: Database, pool: Workers, limits: Limits | None = None, clock: Clock | None = None
 ) -> tuple[Handler[Any, Any], ...]:  # Any: of two contracts
     """The handlers of jobs, as the service makes them."""
     limits = limits or Limits(data_wait_s=5.0)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     jobs = Jobs(database, clock, limits)
     return (
         jobs.handler(ScheduleRequested, Schedules(database, pool, clock, limits)),
