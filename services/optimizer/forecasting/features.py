@@ -50,7 +50,7 @@ class SameTime:
 
 
 def same_time(days: Days, values: FloatArray, pairs: Pairs) -> SameTime:
-    """The last known values at the times of day and of the week of the pairs' events; NaN before the series begins."""
+    """Of a series (N,) the last known values at the times of day and of the week of the pairs' events; NaN before it begins."""
     nearest = days.days_to(pairs.events, pairs.known)
     of_days = [_at(values, days.days_before(pairs.events, nearest + more, pairs.known)) for more in range(LAST_DAYS)]
     weeks = -(-nearest // DAYS_OF_WEEK) * DAYS_OF_WEEK

@@ -51,7 +51,7 @@ class Choice:
         return column[stays], np.where(is_right_side, lower + width, lower)[stays]
 
     def only(self, chosen: BoolArray) -> Choice:
-        """The same break in fewer steps."""
+        """The same break in those of its steps that are chosen (n,)."""
         return Choice(self.placed, self.at, self.steps[chosen])
 
 

@@ -90,7 +90,7 @@ class Relaxation:
         self.release(columns, values, values)
 
     def release(self, columns: IntArray, lower: FloatArray, upper: FloatArray) -> None:
-        """Columns that may move between other bounds."""
+        """Columns (in order, each once) that may move between other bounds (as many), in the program's own units."""
         scale = self._scale.column
         status = self._solver.changeColsBounds(len(columns), columns.astype(np.int32), lower * scale, upper * scale)
         if status != highspy.HighsStatus.kOk:

@@ -240,7 +240,7 @@ def kept_and_taken(kept: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def coefficient(device: Device, power: FloatArray) -> FloatArray:
-    """Energy that enters the stock per energy at the connection, for powers on one side of 0."""
+    """Energy that enters the stock per energy at the connection, for powers (…, N) [MW] on one side of 0; of their shape."""
     charging, discharging = efficiency(device.charging_efficiency), efficiency(device.discharging_efficiency)
     return np.where(power >= 0.0, charging, 1.0 / discharging)
 

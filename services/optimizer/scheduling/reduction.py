@@ -55,7 +55,7 @@ class Quantity:
     breaks: list[Break] = field(default_factory=list)
 
     def tighten(self, name: str, lower: FloatArray, upper: FloatArray) -> None:
-        """Keep within other edges too; ``name`` is what asks for it.
+        """Keep within other edges (N,) too; ``name`` is what asks for it.
 
         Raises:
             Infeasible: the two ranges do not meet.

@@ -57,6 +57,6 @@ def find_arcs(network: ReducedNetwork) -> Arcs:
 
 
 def used_arcs(arcs: Arcs, trees: Trees) -> IntArray:
-    """The arcs along which the trees of a configuration supply their buses."""
+    """The arcs, in ascending order, along which the trees of a configuration supply their buses."""
     is_used = (trees.upstream_line[arcs.fed] == arcs.line) & (trees.upstream_bus[arcs.fed] == arcs.feeding)
     return np.flatnonzero(is_used).astype(np.int32)

@@ -94,7 +94,7 @@ class TreeSearch:
         self._cutoff = min(self._cutoff, cutoff)
 
     def touch(self, arc: Positions, alpha: FloatArray, beta: FloatArray) -> None:
-        """Put planes at the flows of a solution, or others that are likely to be needed."""
+        """Put planes (n,), each touching the cone of an arc where (P, Q) / w is (alpha, beta): those at a solution, or likely to be needed."""
         self._program.add_planes(arc, alpha, beta)
 
     def begin_with(self, prices: ConePrices) -> None:

@@ -27,12 +27,12 @@ class Capacities:
 
     @property
     def lower_mw(self) -> FloatArray:
-        """The hard lower bound of the power."""
+        """(N,) the hard lower bound of the power."""
         return -(self.power if self.is_production_soft else self.production)
 
     @property
     def upper_mw(self) -> FloatArray:
-        """The hard upper bound of the power."""
+        """(N,) the hard upper bound of the power."""
         return self.power if self.is_consumption_soft else self.consumption
 
 

@@ -10,7 +10,7 @@ _SHARE_OF_SPREAD = 1e-4
 
 
 def price_spread(prices: FloatArray | None) -> float:
-    """Largest less smallest price of the window [currency/MWh]; 0 without prices."""
+    """Largest less smallest price (N,) of the window [currency/MWh]; 0 without prices."""
     return 0.0 if prices is None else float(prices.max() - prices.min())
 
 
@@ -26,6 +26,6 @@ def tiny_prices(step_count: int, spread: float, *, falls: bool) -> FloatArray:
 
 
 def preference_for_full(number: int, stock: int, soc_max_mwh: float, tiny: FloatArray, step_h: float) -> Commitment:
-    """The commitment of a stock to be full, at these tiny prices; ``number`` is that of its first device."""
+    """The commitment of a stock to be full, at these tiny prices (N,) of MW·step; ``number`` is that of its first device."""
     full = np.full(len(tiny), soc_max_mwh)
     return Commitment(f"prefer a full storage {number} sooner", Kind.EACH, Level(stock), full, None, -tiny / step_h)

@@ -22,7 +22,7 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class SensorOutput:
-    """The values of one sensor, ``step_s`` seconds apart from ``start`` on, in the sensor's unit.
+    """The values of one sensor, (N,) or for states of charge one more, ``step_s`` seconds apart from ``start`` on, in its unit.
 
     Powers are consumption positive, as the API gives them by default; ``stored_sign`` is -1 where the sensor stores production
     as positive. ``resolution_s`` is the sensor's: 0 for an instantaneous one.

@@ -21,7 +21,8 @@ _MET_KWH = 1e-5
 def wishes_met(
     stocks: Iterable[KnownStock], levels_mwh: Iterable[FloatArray], window: Window
 ) -> tuple[tuple[WishItem, ...], tuple[WishItem, ...]]:
-    """The wishes of each stock that are resolved, with margins, and unresolved, with violations.
+    """The wishes of each stock that are resolved, with margins, and unresolved, with violations; levels are (N + 1,), of
+    the start and of the end of each step.
 
     Margins are told for a field only where all its wishes are met; targets have no margins. The moment of the start binds nothing
     and is left out.
