@@ -27,7 +27,9 @@ async def tell_signs(connection: AsyncConnection, caller: Caller, flex_model: Ma
 
 async def tell(connection: AsyncConnection, caller: Caller, wanted: Mapping[int, bool]) -> None:
     """Say on sensors whether consumption is what they hold as positive, as far as the caller may work on them."""
-    for number, row in (await sensor_store.find_sensors(connection, wanted.keys())).items():
+    found = await sensor_store.find_sensors(connection, wanted.keys()) if wanted else {}
+    # In the order of their ids, so that no two requests wait for each other.
+    for number, row in sorted(found.items()):
         attributes = orjson.loads(row.attributes)
         if may_work_on(caller, row.owner) and attributes.get(ATTRIBUTE) is not wanted[number]:
             told = json_text(attributes | {ATTRIBUTE: wanted[number]})
