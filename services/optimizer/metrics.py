@@ -46,7 +46,7 @@ RESULTS_DISCARDED = Counter(
 
 # ------------------------------------------------------------------ schedule and forecast jobs
 
-# kind: schedule | forecast; outcome: finished | failed | deferred
+# kind: schedule | forecast; outcome: finished | failed | deferred | lost
 JOBS_ENDED = Counter(
     "busbar_optimizer_ended_jobs", "Schedule and forecast jobs that were done or have failed.", ["kind", "outcome"]
 )

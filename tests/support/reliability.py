@@ -32,7 +32,8 @@ PROMISES = (
         ("tests/chaos/test_killed_services.py", "tests/chaos/test_killed_telemetry.py"),
     ),
     Promise(
-        "While the broker is down or silent, starts are accepted at once, questions get 503, and all runs when it is back.",
+        "While the broker is down or silent, starts, posts and triggers are accepted at once, questions get 503, and all is done "
+        "when it is back.",
         ("tests/chaos/test_broker_away.py",),
     ),
     Promise(
@@ -63,7 +64,7 @@ PROMISES = (
     ),
     Promise(
         "A poison message is in the dead-letter queue within 10 s, holds up nobody, and one command replays it.",
-        ("test_message_path.py::test_poison_is_dead",),
+        ("test_message_path.py::test_poison_is_dead", "tests/chaos/test_poison.py"),
     ),
     Promise(
         "A dead or frozen worker's run is taken over and goes on from its best solution; a zombie writes nothing.",
@@ -101,6 +102,7 @@ PROMISES = (
         (
             "tests/security/test_account_isolation.py",
             "tests/security/test_http_isolation.py",
+            "tests/security/test_flexibility_isolation.py",
             "tests/security/test_store_isolation.py",
             "tests/security/test_row_level_security.py",
         ),
@@ -120,6 +122,26 @@ PROMISES = (
             "tests/integration/gateway/test_fuzz.py",
             "tests/integration/gateway/flexibility/test_fuzz.py",
             "tests/integration/gateway/flexibility/test_garbage.py",
+        ),
+    ),
+    Promise(
+        "An account that asks and posts as much as it can keeps no other waiting.",
+        (
+            "tests/e2e/test_journey_beside_a_flood.py",
+            "tests/integration/telemetry/test_large_jobs.py::test_one_account_with_many_files",
+        ),
+    ),
+    Promise(
+        "Migrations go up and down on a database in use, and give way to whoever uses a table.",
+        ("tests/integration/db/test_migrations.py",),
+    ),
+    Promise(
+        "Days and months have the steps that the place's clock gives them; a worker's wrong clock loses no job and no lease.",
+        (
+            "tests/integration/optimizer/flexibility/test_schedules.py::test_a_day_is_24_hours",
+            "tests/unit/optimizer/scheduling/building/test_window.py::test_a_day_has_as_many_steps",
+            "tests/integration/optimizer/flexibility/test_overdue.py::test_a_worker_whose_clock_is_wrong",
+            "tests/integration/db/test_leases.py",
         ),
     ),
 )

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.optimizer import metrics
 from services.optimizer.flexibility import job_store
 from services.optimizer.flexibility.job_store import JobEnd
 from services.optimizer.flexibility.jobs import APPLY_WITHIN_S, ATTEMPTS, Kind, Limits, write_end
@@ -48,3 +49,4 @@ class OverdueJobs:
             failure = f"JobLost: nobody has finished the job within {self._after.total_seconds():.0f} s"
             log.error("job_lost", kind=kind.name, job_id=str(job_id))
             await write_end(uow, kind.failed(job, JobEnd(FAILED, job.created_at, failure=failure)))
+            uow.after_commit.append(metrics.JOBS_ENDED.labels(kind.name, "lost").inc)

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, update
 
 from services.optimizer.flexibility import job_store
@@ -39,13 +40,23 @@ async def begun(site: Site, job_id: JobId, seconds_ago: float) -> None:
         await uow.connection.execute(update(job_states).where(job_states.c.job_id == job_id).values(started_at=ago))
 
 
+def lost() -> float:
+    values = [
+        REGISTRY.get_sample_value("busbar_optimizer_ended_jobs_total", {"kind": kind, "outcome": "lost"})
+        for kind in ("schedule", "forecast")
+    ]
+    return sum(value or 0.0 for value in values)
+
+
 async def test_a_job_that_was_begun_long_ago_has_failed_and_is_told_of(site: Site) -> None:
     building, power = await battery(site)
     plan = await site.ask_for_schedule(building, [{"sensor": power, **BATTERY}], CONTEXT)
     forecast = await site.ask_for_forecast(request(await sunny_sensor(site, days=0)))
     for message in (plan, forecast):
         await begun(site, message.job_id, 3 * 190 + GRACE_S + 5)
+    before = lost()
     await sweeper(site).sweep()
+    assert lost() == before + 2, "an alert tells of them"
     for message in (plan, forecast):
         outcome = await site.outcome(message.job_id)
         assert outcome is not None
