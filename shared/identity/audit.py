@@ -69,6 +69,7 @@ AuditEventName = Literal[
     "sensor:created",
     "sensor:changed",
     "sensor:deleted",
+    "sensor:data:deleted",
     "annotation:created",
 ]
 

@@ -23,7 +23,8 @@ from services.gateway.dialects.flexibility.ingestion import (
 from services.gateway.dialects.flexibility.permissions import may_manage
 from services.gateway.dialects.flexibility.posted_values import DATA, Posted, fit, grid_of
 from services.gateway.dialects.flexibility.reading import Given, number_in_path
-from services.gateway.dialects.flexibility.sensor_reach import writing_sensor
+from services.gateway.dialects.flexibility.sensor_reach import WrittenSensor, writing_sensor
+from services.gateway.dialects.flexibility.sensor_store import find_sensor
 from services.gateway.dialects.flexibility.service import Flexibility
 from services.gateway.dialects.flexibility.validation import JSON_BODY, WHOLE, invalid_field, read_as
 from services.gateway.dialects.flexibility.wire import gone_reply
@@ -31,6 +32,7 @@ from services.gateway.http.call import Call, Reply
 from shared.beliefs.writing_store import DeletedWindow, delete_beliefs, hold_sensors
 from shared.db.models.flexibility import POSTED_VALUES
 from shared.durations import format_duration
+from shared.identity import audit
 from shared.ids import SensorId, SourceId
 
 # With more, packing would hold the event loop for too long, and goes to a thread.
@@ -73,8 +75,30 @@ async def delete_data(app: Flexibility, call: Call[Given, Given]) -> Reply:
         source = None if wanted.source is None else SourceId(wanted.source)
         window = DeletedWindow(at.sensor.event_resolution_s, wanted.start, wanted.until, source)
         account_id = None if at.sensor.owner is None else at.sensor.owner.account_id
-        await delete_beliefs(at.connection, account_id, of, window)
+        number = await delete_beliefs(at.connection, account_id, of, window)
+        await _record_deletion(call, at, wanted, number)
     return gone_reply()
+
+
+async def _record_deletion(call: Call[Given, Given], at: WrittenSensor, wanted: DeleteData, number: int) -> None:
+    """Deletion of public data is recorded under the account of who did it."""
+    row, owner = await find_sensor(at.connection, at.sensor.sensor_id), at.sensor.owner
+    if row is None:  # it is held
+        raise UnknownSensor(at.sensor.sensor_id)
+    await audit.record(
+        at.connection,
+        call.identity.account_id if owner is None else owner.account_id,
+        "sensor:data:deleted",
+        actor=call.actor,
+        object_kind="sensor",
+        object_id=str(row.sensor_id),
+        details={
+            "name": row.name,
+            "asset_id": row.asset_id,
+            "beliefs": number,
+            **wanted.model_dump(mode="json", exclude_none=True),
+        },
+    )
 
 
 # ------------------------------------------------------------------ posting

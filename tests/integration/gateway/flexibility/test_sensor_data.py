@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import FormData
 
+from shared.db.unit_of_work import EVERY_ACCOUNT
+from shared.identity import audit
 from tests.integration.gateway.flexibility.working import DAY, Site, later, new_asset, working
 from tests.support.apis import Got
 from tests.support.databases import TestDatabases
@@ -433,6 +435,17 @@ async def test_a_deletion_that_names_what_to_delete_wrongly_deletes_nothing(site
     got = await site.api.call("DELETE", f"{path}?from={DAY}", by=site.chief)
     check_invalid(got, "from", text="Unknown field.", location="json")
     assert await site.values(sensor, DAY, "PT1H") == [1, 2, 3, 4]
+
+
+async def test_who_deleted_which_data_is_on_record(site: Site) -> None:
+    sensor = await site.sensor()
+    await site.stored(sensor, DAY, "PT1H", [1, 2, 3, 4])
+    assert (await site.api.call("DELETE", f"sensors/{sensor}/data", by=site.chief, json={"start": DAY})).status == 204
+    log = (await site.api.get(f"assets/{site.asset_id}/auditlog?page=1&per-page=1", site.chief)).json["data"]
+    assert [(row["event"], row["active_user_id"]) for row in log] == [("sensor:data:deleted", site.chief.number)]
+    async with site.api.process.database.reading(EVERY_ACCOUNT) as connection:
+        (newest, *_) = await audit.list_events(connection, site.people.depot.account_id, about=("sensor", str(sensor)))
+    assert (newest.details["beliefs"], newest.details["start"]) == (4, DAY)
 
 
 async def test_what_to_delete_may_be_named_in_the_query(site: Site) -> None:
