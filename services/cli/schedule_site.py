@@ -15,9 +15,8 @@ from services.cli.usage import WrongUsage
 from shared.durations import Duration, MomentOutOfRange, parse_duration
 from shared.flexibility.collection import Trigger
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.flexibility.planning_defaults import PLANNING_HORIZON
 
-# As the API has it where none is asked for.
-DEFAULT_DURATION = timedelta(hours=48)
 # As long as a step may be in the API.
 LONGEST_STEP_S = 366 * 86_400
 # Far enough from both ends of the calendar for all that is counted from there.
@@ -161,7 +160,7 @@ def _end(
 ) -> datetime:
     """As in the API a day is 24 hours, and months are those of the place's clock: that of the first sensor."""
     if given is None and document.duration is None:
-        return start.astimezone(UTC) + DEFAULT_DURATION
+        return start.astimezone(UTC) + PLANNING_HORIZON
     length = given or parse_duration(document.duration or "")
     zone = next((sensor.timezone for sensor in sensors.values()), "UTC")
     try:

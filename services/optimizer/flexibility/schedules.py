@@ -39,11 +39,10 @@ from shared.durations import parse_duration
 from shared.errors import BusbarError, NotFound
 from shared.flexibility.collection import Trigger, sensors_to_look_up
 from shared.flexibility.facts import AssetFacts
+from shared.flexibility.planning_defaults import PLANNING_HORIZON
 from shared.ids import JobId, SensorId, SourceId, uuid7
 
 VERSION = "1"
-# Where none was asked for.
-DEFAULT_DURATION = timedelta(hours=48)
 
 
 class NoPlan(BusbarError):
@@ -144,7 +143,7 @@ def _end(start: datetime, duration: str | None, site: _Site) -> datetime:
     A day is 24 hours, also where the clock changes: clients write 24 hours as a day, and read as much of the schedule.
     """
     if duration is None:
-        return start + DEFAULT_DURATION
+        return start + PLANNING_HORIZON
     length = parse_duration(duration)
     if length.seconds is not None:
         return start + timedelta(seconds=length.seconds)

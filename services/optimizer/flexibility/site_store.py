@@ -14,11 +14,9 @@ from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
 from shared.db.unit_of_work import Reach
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.flexibility.planning_defaults import DEEPEST_TREE
 from shared.identity.reach import account_id_of, within
 from shared.ids import AccountId
-
-# No tree is deeper; a cycle ends there.
-_DEEPEST = 50
 
 _ASSET = (
     assets.c.asset_id,
@@ -88,7 +86,7 @@ def _walk(account_id: AccountId, asset_id: int, *, is_up: bool) -> Any:  # Any: 
     )
     link = assets.c.asset_id == walk.c.parent_asset_id if is_up else assets.c.parent_asset_id == walk.c.asset_id
     further = select(assets.c.asset_id, assets.c.parent_asset_id, (walk.c.depth + 1).label("depth")).where(
-        link, _is_visible(assets, account_id), walk.c.depth < _DEEPEST
+        link, _is_visible(assets, account_id), walk.c.depth < DEEPEST_TREE
     )
     return walk.union_all(further)
 

@@ -29,8 +29,8 @@ from services.optimizer.tasks.flexibility_values import (
 )
 from shared.flexibility.collection import Collected, collect
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.flexibility.planning_defaults import PROCESS_SCHEDULER, STORAGE_SCHEDULER
 
-STORAGE, PROCESS = "StorageScheduler", "ProcessScheduler"
 _US = 1_000_000
 
 
@@ -113,7 +113,7 @@ def _input(events: Events, sensor: SensorFacts) -> InputSeries:
 
 def _scheduler_of(collected: Collected) -> str:
     devices = [one.entry for one in collected.devices]
-    return PROCESS if devices and all(entry.process is not None for entry in devices) else STORAGE
+    return PROCESS_SCHEDULER if devices and all(entry.process is not None for entry in devices) else STORAGE_SCHEDULER
 
 
 def _found(planned: Planned, scheduler: str) -> FoundSchedule:

@@ -26,10 +26,8 @@ from services.gateway.dialects.flexibility.listing_store import (
 from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
+from shared.flexibility.planning_defaults import DEEPEST_TREE
 from shared.ids import AccountId, AssetId
-
-# No tree is deeper: who moves an asset below its own offspring is refused, and this ends the search in any case.
-DEEPEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ async def list_assets(connection: AsyncConnection, caller: Caller, part: Slice, 
     """The assets within a scope that the caller may read."""
     conditions = [_is_within(caller, scope)]
     if scope.root is not None:
-        tree = tree_below(scope.root, DEEPEST if scope.depth is None else scope.depth)
+        tree = tree_below(scope.root, DEEPEST_TREE if scope.depth is None else scope.depth)
         conditions.append(assets.c.asset_id.in_(select(tree.c.asset_id)))
     if scope.asset_type is not None:
         conditions.append(assets.c.asset_type == scope.asset_type)
@@ -128,14 +126,14 @@ async def list_assets(connection: AsyncConnection, caller: Caller, part: Slice, 
 
 async def list_tree(connection: AsyncConnection, root: int) -> list[AssetRow]:
     """An asset and everything below it, whoever asks: each one after its parent."""
-    tree = tree_below(root, DEEPEST)
+    tree = tree_below(root, DEEPEST_TREE)
     statement = _assets(assets.c.asset_id == tree.c.asset_id).order_by(tree.c.depth, assets.c.asset_id)
     return [_asset(row) for row in await connection.execute(statement)]
 
 
 async def is_below(connection: AsyncConnection, asset_id: int, root: int) -> bool:
     """Whether an asset is another one, or somewhere below it."""
-    tree = tree_below(root, DEEPEST)
+    tree = tree_below(root, DEEPEST_TREE)
     statement = select(func.count()).select_from(tree).where(tree.c.asset_id == asset_id)
     return bool((await connection.execute(statement)).scalar_one())
 

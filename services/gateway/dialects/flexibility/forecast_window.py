@@ -18,9 +18,10 @@ from services.gateway.dialects.flexibility.posted_values import DATA
 from services.gateway.dialects.flexibility.validation import Invalid, invalid_field
 from shared.durations import Duration, MomentOutOfRange
 from shared.flexibility.forecast_request import DAY_S, ForecastRequest, RegressorReference, SnapRange
+from shared.flexibility.planning_defaults import PLANNING_HORIZON
 from shared.units import QuantityUnreadable, UnitsIncompatible, UnknownUnit, parse_quantity, parse_unit
 
-PLANNING_HORIZON_S = 48 * 3600
+PLANNING_HORIZON_S = round(PLANNING_HORIZON.total_seconds())
 LEAST_TRAINING_S, LEAST_RETRAINING_S = 2 * DAY_S, 3600
 # Longer than this nobody looks ahead, and no cycle is worth while.
 MOST_VALUES, MOST_CYCLES = 100_000, 200

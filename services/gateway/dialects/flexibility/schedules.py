@@ -29,13 +29,13 @@ from services.gateway.dialects.flexibility.wire import object_reply
 from services.gateway.http.call import Call, Reply
 from shared.db.models.flexibility import DEFERRED, FAILED, FINISHED, SCHEDULING, STARTED
 from shared.durations import Duration, format_duration
+from shared.flexibility.planning_defaults import PLANNING_HORIZON, STORAGE_SCHEDULER
 from shared.ids import SensorId
 from shared.units import Conversion, UnitsIncompatible, UnknownUnit, conversion
 
-# Without a wish; and at most, however long a schedule is.
-DEFAULT_DURATION, PLANNING_HORIZON = timedelta(hours=6), timedelta(hours=48)
+# Told without a wish; at most it is ``PLANNING_HORIZON``, however long a schedule is.
+DEFAULT_DURATION = timedelta(hours=6)
 NO_SCHEDULE = "No known schedule for this time period."
-DEFAULT_SCHEDULER = "StorageScheduler"
 # Clients poll on where they see these in a refusal, which of a failure must not be.
 POLLED_ON = ("Scheduling job waiting", "Scheduling job in progress", "Scheduling job has an unknown status")
 
@@ -150,7 +150,7 @@ def _signed(output: OutputRow, sensor: Target, convention: SignConvention) -> Se
 
 def _scheduler_info(job: JobRow) -> dict[str, Any]:  # Any: as JSON holds it
     info = {} if job.state is None or job.state.info is None else dict(job.state.info)
-    return {"scheduler": DEFAULT_SCHEDULER, **info}
+    return {"scheduler": STORAGE_SCHEDULER, **info}
 
 
 def _scheduler_of(job: JobRow) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, in
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.gateway.dialects.flexibility.asset_store import DEEPEST, tree_below
+from services.gateway.dialects.flexibility.asset_store import tree_below
 from services.gateway.dialects.flexibility.integrity import is_of_what_is_gone
 from services.gateway.dialects.flexibility.json_column import as_json, as_text
 from services.gateway.dialects.flexibility.listing_store import (
@@ -29,6 +29,7 @@ from services.gateway.dialects.flexibility.permissions import Caller, Owner
 from shared.db.models.flexibility import assets, sensors
 from shared.db.models.identity import accounts
 from shared.errors import Conflict, InvalidInput
+from shared.flexibility.planning_defaults import DEEPEST_TREE
 from shared.ids import AccountId, AssetId, SensorId
 
 
@@ -107,7 +108,7 @@ async def list_sensors(
     """The sensors within a scope that the caller may read; any word of the filter is enough."""
     conditions = [_is_within(caller, scope)]
     if scope.root is not None:
-        conditions.append(assets.c.asset_id.in_(select(tree_below(scope.root, DEEPEST).c.asset_id)))
+        conditions.append(assets.c.asset_id.in_(select(tree_below(scope.root, DEEPEST_TREE).c.asset_id)))
     if scope.asset_id is not None:
         conditions.append(assets.c.asset_id == scope.asset_id)
     if scope.unit is not None:

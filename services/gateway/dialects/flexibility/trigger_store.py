@@ -12,11 +12,12 @@ import orjson
 from sqlalchemy import CTE, Row, Select, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.gateway.dialects.flexibility.asset_store import DEEPEST, tree_below
+from services.gateway.dialects.flexibility.asset_store import tree_below
 from services.gateway.dialects.flexibility.json_column import as_text
 from services.gateway.dialects.flexibility.sensor_store import SensorRow, find_sensors
 from shared.db.models.flexibility import assets
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.flexibility.planning_defaults import DEEPEST_TREE
 
 
 async def find_tree(connection: AsyncConnection, asset_id: int) -> dict[int, AssetFacts]:
@@ -43,7 +44,9 @@ def facts_of(sensor: SensorRow) -> SensorFacts:
 
 
 def _related_to(asset_id: int) -> Select[Any]:  # Any: the columns of AssetFacts
-    related = union(select(tree_below(asset_id, DEEPEST).c.asset_id), select(_above(asset_id).c.asset_id)).subquery()
+    related = union(
+        select(tree_below(asset_id, DEEPEST_TREE).c.asset_id), select(_above(asset_id).c.asset_id)
+    ).subquery()
     texts = (as_text(assets.c[name]).label(name) for name in ("attributes", "flex_model", "flex_context"))
     columns = (assets.c.asset_id, assets.c.parent_asset_id, assets.c.name, assets.c.asset_type, *texts)
     return select(*columns).where(assets.c.asset_id.in_(select(related.c.asset_id))).order_by(assets.c.asset_id)

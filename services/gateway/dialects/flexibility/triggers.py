@@ -43,12 +43,13 @@ from shared.durations import Duration, MomentOutOfRange
 from shared.flexibility.collection import Collected, Trigger, collect, sensors_to_look_up, written_sensors
 from shared.flexibility.errors import FlexConfigInvalid
 from shared.flexibility.facts import AssetFacts, SensorFacts
+from shared.flexibility.planning_defaults import PROCESS_SCHEDULER, STORAGE_SCHEDULER
 from shared.flexibility.references import referenced_sensors
 from shared.ids import AccountId, JobId
 
 # What the attribute may name: FlexMeasures' names of what is used anyway.
 CUSTOM_SCHEDULER = "custom-scheduler"
-KNOWN_SCHEDULERS = frozenset({"StorageScheduler", "ProcessScheduler"})
+KNOWN_SCHEDULERS = frozenset({STORAGE_SCHEDULER, PROCESS_SCHEDULER})
 
 
 @dataclass(frozen=True, slots=True)
