@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.connections import driver_connection
-from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, STARTED, job_states, jobs
+from shared.db.models.flexibility import FAILED, FINISHED, INGESTION, POSTED_VALUES, STARTED, job_states, jobs
 from shared.identity.reach import account_id_of
 from shared.ids import AccountId, JobId, SensorId
 
@@ -116,7 +116,7 @@ async def claim_large_job(
     statement = (
         select(jobs)
         .outerjoin(job_states, job_states.c.job_id == jobs.c.job_id)
-        .where(*_is_waiting(), or_(_KIND != "values", most_small_bytes < _SIZE))
+        .where(*_is_waiting(), or_(_KIND != POSTED_VALUES, most_small_bytes < _SIZE))
         .where(or_(job_states.c.job_id.is_(None), has_lapsed), jobs.c.job_id.not_in(list(besides)))
         .order_by(jobs.c.created_at, jobs.c.job_id)
         .limit(1)
