@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -54,9 +54,9 @@ async def reading_sensor(
         if sensor is not None:
             yield ReadSensor(connection, sensor)
             return
-    reach = await _reach_elsewhere(database, identity, sensor_id, may_read_thing, unknown)
+    reach, username = await _reach_elsewhere(database, identity, sensor_id, may_read_thing, unknown)
     async with database.reading(reach) as connection:
-        yield ReadSensor(connection, await _found_again(connection, identity, sensor_id, unknown))
+        yield ReadSensor(connection, await _found_again(connection, sensor_id, username, unknown))
 
 
 @asynccontextmanager
@@ -84,26 +84,29 @@ async def writing_sensor(
             _check(may, identity, sensor)
             yield WrittenSensor(work.connection, work.outbox, sensor)
             return
-    reach = await _reach_elsewhere(database, identity, sensor_id, may, unknown)
+    reach, username = await _reach_elsewhere(database, identity, sensor_id, may, unknown)
     async with database.unit_of_work(reach, command_timeout_s=command_timeout_s) as work:
-        sensor = await _found_again(work.connection, identity, sensor_id, unknown)
+        sensor = await _found_again(work.connection, sensor_id, username, unknown)
         yield WrittenSensor(work.connection, work.outbox, sensor)
 
 
-async def _reach_elsewhere(database: Database, identity: Identity, sensor_id: int, may: May, unknown: Unknown) -> Reach:
+async def _reach_elsewhere(
+    database: Database, identity: Identity, sensor_id: int, may: May, unknown: Unknown
+) -> tuple[Reach, str | None]:
+    """Where the sensor is, and the name of whoever asks, who is not known there."""
     async with database.reading(EVERY_ACCOUNT) as connection:
         sensor = await data_store.find_target(connection, sensor_id, user_number=identity.user_number)
     if sensor is None:
         raise unknown(sensor_id)
     _check(may, identity, sensor)
-    return EVERY_ACCOUNT if sensor.owner is None else sensor.owner.account_id
+    return EVERY_ACCOUNT if sensor.owner is None else sensor.owner.account_id, sensor.username
 
 
-async def _found_again(connection: AsyncConnection, identity: Identity, sensor_id: int, unknown: Unknown) -> Target:
-    sensor = await data_store.find_target(connection, sensor_id, user_number=identity.user_number)
+async def _found_again(connection: AsyncConnection, sensor_id: int, username: str | None, unknown: Unknown) -> Target:
+    sensor = await data_store.find_target(connection, sensor_id, user_number=None)
     if sensor is None:
         raise unknown(sensor_id)
-    return sensor
+    return replace(sensor, username=username)
 
 
 def _check(may: May, identity: Identity, sensor: Target) -> None:

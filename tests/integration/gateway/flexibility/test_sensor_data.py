@@ -13,6 +13,7 @@ from aiohttp import FormData
 
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.identity import audit
+from shared.identity.principals import User
 from tests.integration.gateway.flexibility.working import DAY, Site, later, new_asset, working
 from tests.support.apis import Got
 from tests.support.databases import TestDatabases
@@ -495,8 +496,12 @@ async def test_what_others_post_is_told_apart_by_whoever_reads_the_sensor(site: 
         number = int(name.removesuffix(")").rpartition(" ")[2])
         assert await site.values(sensor, DAY, "PT15M", by=reader, source=number) == [7]
         assert await site.values(sensor, DAY, "PT15M", by=reader, **{"source-type": "user"}) == [7]
+        form = FormData(quote_fields=False)
+        form.add_field("uploaded-files", f"t,v\n{later(15)},8\n".encode(), filename="a.csv", content_type="text/csv")
+        assert (await sent(site, sensor, form, poster)).status == 200
+        assert await site.values(sensor, DAY, "PT30M", by=reader, source=number) == [7, 8], "a user is one source"
         listed = (await site.api.get("sources", reader)).json["sources"]
-        assert number in [one["id"] for one in listed]
+        assert [one["id"] for one in listed if one.get("user_id") == poster.number] == [number]
 
 
 async def test_figures_are_told_by_source(site: Site) -> None:
@@ -596,8 +601,8 @@ async def upload(site: Site, sensor: int, name: str, content: bytes, kind: str =
     return await sent(site, sensor, form)
 
 
-async def sent(site: Site, sensor: int, form: FormData) -> Got:
-    headers = {"Authorization": await site.api.token(site.chief)}
+async def sent(site: Site, sensor: int, form: FormData, by: User | None = None) -> Got:
+    headers = {"Authorization": await site.api.token(by or site.chief)}
     url = f"http://127.0.0.1:{site.api.client.port}/api/v3_0/sensors/{sensor}/data/upload"
     async with site.api.client.session.post(url, data=form, headers=headers) as response:
         return Got(response.status, response.headers.copy(), await response.read())
