@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, literal, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.models.flexibility import assets, sensors
@@ -49,12 +49,7 @@ class OwnedSensor:
 
 async def asset_tree(connection: AsyncConnection, account_id: AccountId, asset_id: int) -> dict[int, AssetFacts]:
     """An asset with all above and below it; empty where it is gone. Parents come before their children below it."""
-    up = _walk(account_id, asset_id, is_up=True)
-    down = _walk(account_id, asset_id, is_up=False)
-    statement = select(*_ASSET).where(
-        or_(assets.c.asset_id.in_(select(up.c.asset_id)), assets.c.asset_id.in_(select(down.c.asset_id)))
-    )
-    rows = await connection.execute(statement.order_by(assets.c.asset_id))
+    rows = await connection.execute(_TREE, {"account": account_id, "root": asset_id})
     return {row.asset_id: _asset(row) for row in rows}
 
 
@@ -77,18 +72,32 @@ async def accounts_by_number(connection: AsyncConnection, numbers: Collection[in
 # ------------------------------------------------------------------ below
 
 
-def _walk(account_id: AccountId, asset_id: int, *, is_up: bool) -> Any:  # Any: a recursive expression
+def _walk(*, is_up: bool) -> Any:  # Any: a recursive expression
     name = "above" if is_up else "below"
+    is_visible = or_(assets.c.account_id == bindparam("account"), assets.c.account_id.is_(None))
     walk = (
         select(assets.c.asset_id, assets.c.parent_asset_id, literal(0).label("depth"))
-        .where(_is_visible(assets, account_id), assets.c.asset_id == asset_id)
+        .where(is_visible, assets.c.asset_id == bindparam("root"))
         .cte(name, recursive=True)
     )
     link = assets.c.asset_id == walk.c.parent_asset_id if is_up else assets.c.parent_asset_id == walk.c.asset_id
     further = select(assets.c.asset_id, assets.c.parent_asset_id, (walk.c.depth + 1).label("depth")).where(
-        link, _is_visible(assets, account_id), walk.c.depth < DEEPEST_TREE
+        link, is_visible, walk.c.depth < DEEPEST_TREE
     )
     return walk.union_all(further)
+
+
+# Built once: to put it together takes longer than the database takes to find the assets.
+_TREE = (
+    select(*_ASSET)
+    .where(
+        or_(
+            assets.c.asset_id.in_(select(_walk(is_up=True).c.asset_id)),
+            assets.c.asset_id.in_(select(_walk(is_up=False).c.asset_id)),
+        )
+    )
+    .order_by(assets.c.asset_id)
+)
 
 
 def _is_visible(table: Table, reach: Reach) -> ColumnElement[bool]:

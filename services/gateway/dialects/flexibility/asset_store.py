@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Row, Select, and_, false, func, literal, or_, select
+from sqlalchemy import CTE, BindParameter, ColumnElement, Row, Select, and_, false, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.asset_change_store import JSON_FIELDS
@@ -186,7 +186,7 @@ def _is_within(caller: Caller, scope: Scope) -> ColumnElement[bool]:
     return or_(false(), *kinds)
 
 
-def tree_below(root: int, depth: int) -> CTE:
+def tree_below(root: int | BindParameter[int], depth: int) -> CTE:
     """The ids of an asset and of those at most so many generations below it (column ``asset_id``), with their ``depth``."""
     top = select(assets.c.asset_id, literal(0).label("depth")).where(assets.c.asset_id == root)
     tree = top.cte("tree", recursive=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from shared.db.models.flexibility import (
 )
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.errors import DependencyUnavailable
+from shared.ids import JobId
 
 # Of a job without a state.
 QUEUED = "QUEUED"
@@ -61,13 +63,15 @@ async def get_job(app: Flexibility, call: Call[None, None]) -> Reply:
 async def settled_job(app: Flexibility, text: str) -> JobRow | None:
     """A job by its id, with its end if that comes in a moment; None where there is none. Whose it is, is not yet looked at."""
     job_id = _id_of(text)
-    job = None if job_id is None else await _find(app, job_id)
-    if job is None or is_over(job) or not app.watch.patience.is_first(job.job_id):
-        return job
-    with app.watch.waiting_for(job.job_id) as waiter:
-        if await waiter.wait(app.waits.job_s) is None:
+    if job_id is None:
+        return None
+    # Before the job is looked at, so that an end in between is not missed.
+    with app.watch.waiting_for(job_id) as waiter:
+        job = await _find(app, job_id)
+        if job is None or is_over(job) or not app.watch.patience.is_first(job_id):
             return job
-    return await _find(app, job.job_id)
+        ended = await waiter.wait(app.waits.job_s)
+    return job if ended is None else replace(job, state=ended)
 
 
 async def children_of(app: Flexibility, job: JobRow) -> Sequence[JobRow]:
@@ -167,14 +171,14 @@ def _together(children: Sequence[JobRow]) -> JobState | None:
     )
 
 
-async def _find(app: Flexibility, job_id: UUID) -> JobRow | None:
+async def _find(app: Flexibility, job_id: JobId) -> JobRow | None:
     async with app.database.reading(EVERY_ACCOUNT) as connection:
         return await job_store.find_job(connection, job_id)
 
 
-def _id_of(text: str) -> UUID | None:
+def _id_of(text: str) -> JobId | None:
     try:
-        return UUID(text)
+        return JobId(UUID(text))
     except ValueError:
         return None
 
