@@ -20,18 +20,17 @@ from statistics import median
 from typing import Any
 
 import asyncpg
-import numpy as np
 import orjson
 import structlog
 import uvloop
 
 from benchmarks.cases import is_quick
-from benchmarks.http_client import Client, UnexpectedAnswer, request
+from benchmarks.forecasting import cloudy_output
+from benchmarks.http_client import Client, UnexpectedAnswer, request_bytes
 from benchmarks.platforms import Platform, all_in_one, separate_processes
 from benchmarks.report import Row
 from services.optimizer.flexibility.schedules import trigger_of
 from services.optimizer.forecasting import ForecastTask, Viewpoint, forecast
-from services.optimizer.forecasting.task import FloatArray
 from services.optimizer.tasks import schedules
 from services.optimizer.tasks.flexibility_values import Events, ScheduleInput, SolverLimits
 from shared.beliefs import microseconds
@@ -220,7 +219,7 @@ async def _small_posts(bench: _Bench, name: str, *, offset: float) -> Row:
 def _post_of(bench: _Bench, client: int, turn: int, offset: float) -> bytes:
     values = [round(at % 13 + turn % 7 + offset, 3) for at in range(DAY)]
     body = orjson.dumps(_window(START + timedelta(days=1 + turn), DAY) | {"values": values})
-    return request("POST", f"{V3}/sensors/{bench.day_sensors[client]}/data", body, bench.clients[client].headers)
+    return request_bytes("POST", f"{V3}/sensors/{bench.day_sensors[client]}/data", body, bench.clients[client].headers)
 
 
 # ------------------------------------------------------------------ years
@@ -296,7 +295,7 @@ class _Fleet:
 async def _schedule(bench: _Bench, name: str, *, devices: int, days: int, target: str) -> Row:
     fleet = await _fleet(bench, name, devices, days)
     taken = [await _median_s(1, lambda: _planned(bench, fleet)) for _ in range(3 if is_quick() else 9)]
-    floor = min([await _median_s(1, lambda: asyncio.to_thread(_plan_here, fleet)) for _ in range(3)])
+    floor = await _median_s(3, lambda: asyncio.to_thread(_plan_here, fleet))
     first, again = taken[0], median(taken[1:])
     meaning = "time from the trigger to the schedule / time to plan alone, in this process"
     shown = f"{_ms(again)}, the first time {_ms(first)}"
@@ -356,7 +355,7 @@ def _plan_here(fleet: _Fleet) -> None:
 
 async def _forecast(bench: _Bench) -> Row:
     days, name = 45, "a day forecast from 45 days"
-    sensor, values = await bench.sensor("sun"), _cloudy(days)
+    sensor, values = await bench.sensor("sun"), cloudy_output(days)
     body = _window(START, len(values)) | {"values": values.tolist(), "prior": START.isoformat()}
     await bench.ended((await bench.post(f"/sensors/{sensor}/data", body, expected=202))["job"])
     wanted = {
@@ -376,10 +375,3 @@ async def _forecast(bench: _Bench) -> Row:
     floor = await _median_s(3, forecast_here)
     meaning = "time from the trigger to the end of the job / time to forecast alone, in this process"
     return bench.row(name, _ms(ours), _ms(floor), ours / floor, meaning, "<= 1500 ms")
-
-
-def _cloudy(days: int) -> FloatArray:
-    """(96 days,) an output [kW] that follows the sun, less on some days than on others."""
-    step = np.arange(days * DAY)
-    clear = np.maximum(0.0, 5 * np.sin((step % DAY / DAY - 0.25) * 2 * np.pi))
-    return np.asarray(clear * np.random.default_rng(7).uniform(0.3, 1.0, days).repeat(DAY))

@@ -22,6 +22,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import insert
 
+from benchmarks.http_client import Client, request_bytes
 from benchmarks.report import Row
 from services.gateway.main import Gateway
 from shared.db.embedded import EmbeddedPostgres
@@ -97,16 +98,14 @@ async def _load(port: int, request: Callable[[int, int], bytes]) -> Times:
     seconds: list[float] = []
 
     async def client(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        connection = Client(port)
         for turn in range(REQUESTS):
+            raw = request(number, turn)
             began = time.perf_counter()
-            writer.write(request(number, turn))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
+            status, answer = await connection.send(raw)
             seconds.append(time.perf_counter() - began)
-            assert b" 200 " in head[:14], head
-        writer.close()
+            assert status == 200, answer
+        connection.close()
 
     began = time.perf_counter()
     await asyncio.gather(*(client(number) for number in range(CLIENTS)))
@@ -114,14 +113,12 @@ async def _load(port: int, request: Callable[[int, int], bytes]) -> Times:
 
 
 def _get(path: str) -> Callable[[int, int], bytes]:
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: X-PgoUserId=commonUser\r\n\r\n".encode()
-    return lambda _client, _turn: request
+    raw = request_bytes("GET", path, headers={"Cookie": "X-PgoUserId=commonUser"})
+    return lambda _client, _turn: raw
 
 
 def _start(client: int, turn: int) -> bytes:
-    path = f"/api/sessions/{client}-{turn}/runOptimization"
-    head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"
-    return head.encode() + b"true"
+    return request_bytes("PUT", f"/api/sessions/{client}-{turn}/runOptimization", b"true")
 
 
 async def _upload(port: int) -> float:

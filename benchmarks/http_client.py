@@ -28,7 +28,7 @@ class Client:
 
     async def answer(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the answer."""
-        return await self.send(request(method, path, body, self.headers))
+        return await self.send(request_bytes(method, path, body, self.headers))
 
     async def send(self, raw: bytes) -> tuple[int, bytes]:
         """The same for a request that is ready to be sent."""
@@ -50,7 +50,7 @@ class UnexpectedAnswer(Exception):
     """What was measured did not work."""
 
 
-def request(method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+def request_bytes(method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
     """A request as it goes over the wire."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{k}: {v}" for k, v in (headers or {}).items())]
     if body is not None:

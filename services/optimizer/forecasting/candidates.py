@@ -11,7 +11,7 @@ from services.optimizer.forecasting.task import FloatArray
 _SHARPNESS = 3.0
 # Weather stays as it is more often than a few held-back days tell: yesterday gets up to this share beforehand, and less of it the more often
 # it was wrong. Three days of the public photovoltaics are then more than a tenth worse than by yesterday alone in one choice of ten and
-# not in one of six (benchmark `flexibility_jobs` has the mean over all days).
+# not in one of six (benchmark `forecasting` has the mean over all days).
 _NAIVE_SHARE = 0.5
 # Errors below this share of the values' size are no error: such a candidate is as good as any other that is as good.
 _EXACT = 1e-6
