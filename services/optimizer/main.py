@@ -35,6 +35,7 @@ LOOK_AFTER_CHILDREN_EVERY_S = 1.0
 LOOK_FOR_OVERDUE_JOBS_EVERY_S = 60.0
 # Kernels that are not in the cache yet are compiled at the first start, which takes a minute on a slow machine.
 CHILDREN_READY_WITHIN_S = 120.0
+FIRST_SCHEDULE_WITHIN_S = 20.0
 
 
 class Optimizer:
@@ -148,6 +149,8 @@ class Optimizer:
             metrics.CHILDREN_READY.set(0)
             for pool in (self._pool, *self._job_pools):
                 await pool.warm_up()
+            of_schedules, _ = self._job_pools
+            await of_schedules.run(entry.plan_first_schedule, deadline_s=FIRST_SCHEDULE_WITHIN_S)
         metrics.CHILDREN_READY.set(1)
 
     async def _children_are_well(self) -> str | None:

@@ -86,6 +86,13 @@ def prepare_schedule(given: ScheduleInput) -> PreparedSchedule:
     return schedules.prepare(given)
 
 
+def plan_first_schedule() -> None:
+    """Plan something small, so that the next schedule of this child takes no longer than others."""
+    from services.optimizer.tasks import first_schedule
+
+    first_schedule.first_schedule()
+
+
 def plan_schedule(
     prepared: PreparedSchedule, series: tuple[Events, ...], limits: SolverLimits
 ) -> FoundSchedule | NoSchedule:
