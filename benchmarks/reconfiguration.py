@@ -34,7 +34,7 @@ from services.optimizer.reconfiguration.tables import lay_out
 from services.optimizer.reconfiguration.warm import warm
 
 LOSS_TOLERANCE_W = 0.1  # the best losses are known to 1e-4 kW
-CITY_BUSES = 10_000
+TOWN_BUSES, CITY_BUSES = 600, 10_000
 PIECE = 200_000  # buses swept at a time
 SHARES = (0.5, 0.95, 1.0)  # of the seeds
 
@@ -58,6 +58,7 @@ def run() -> Sequence[Row]:
                 rows.append(certify(copy, spend))
         if system.name == DAY:
             rows.append(certify_day(system, spend))
+    rows.append(certify(prepare(city(TOWN_BUSES, substations=3, ties=TOWN_BUSES * 3 // 20, seed=1)), spend))
     rows += _grow(prepare(city(CITY_BUSES, substations=8, ties=CITY_BUSES * 3 // 20, seed=1)), spend)
     return rows
 

@@ -221,10 +221,18 @@ def solution_columns(solution: EvaluatedSolution) -> dict[str, object]:
 
 async def write_solution_document(
     connection: AsyncConnection, account_id: AccountId, session_key: SessionKey, solution_id: str, document: bytes
-) -> None:
-    """Keep the document of a solution, instead of the one before."""
+) -> bool:
+    """Keep the document of a solution, instead of the one before; False where the account has no such solution."""
+    wanted = select(solutions.c.session_key).where(
+        solutions.c.account_id == account_id,
+        solutions.c.session_key == session_key,
+        solutions.c.solution_id == solution_id,
+    )
+    if (await connection.execute(wanted)).one_or_none() is None:
+        return False
     keys = {"session_key": session_key, "solution_id": solution_id}
     await write_chunks(connection, tables.solution_chunks, keys, account_id, document)
+    return True
 
 
 # ------------------------------------------------------------------ below

@@ -198,6 +198,9 @@ QUESTIONS: dict[str, Case] = {
     "save_solution": Case(
         lambda c, s, k: question_store.save_solution(c, s.account_id, k.pending_solution, BETTER), False
     ),
+    "write_solution_document": Case(
+        lambda c, s, k: question_store.write_solution_document(c, s.account_id, k.session, "best", b"forged"), False
+    ),
     "configuration": Case(lambda c, s, k: question_store.configuration(c, s.account_id, k.session, "best")),
 }
 OPTIMIZER_RUNS: dict[str, Case] = {
