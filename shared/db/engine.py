@@ -206,7 +206,10 @@ class PostgresDatabase:
         return True
 
     async def _give_back(self, connection: AsyncConnection, raw: BoundedConnection) -> None:
-        """Return a connection to the pool; a transaction that only read is ended by this."""
+        """Return a connection to the pool; a transaction that only read is ended by this, and one cut after its last answer is none."""
+        if raw.is_closed():
+            await self._discard(connection, raw)
+            return
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
                 if not connection.closed and raw.is_in_transaction():

@@ -16,7 +16,6 @@ from tests.support.eventually import eventually
 from tests.support.stack import ServiceProcess
 
 PASSWORD = "correct horse battery 7"
-EMAIL, ACCOUNT = "planner@depot.example", "Depot BV"
 # The client waits so long before it asks again; nothing here makes it wait for the server's work.
 ASK_AGAIN_AFTER_S = 0.05
 
@@ -26,7 +25,9 @@ class Planner:
     """A user whom the command line made, and how to go on with it."""
 
     gateway: ServiceProcess
+    email: str
     user_id: int
+    account: str
     account_id: int
 
     def busbar(self, *arguments: str, stdin: str = "") -> Any:
@@ -35,20 +36,22 @@ class Planner:
 
 
 @pytest.fixture(scope="module")
-def planner(on_servers: ServiceProcess) -> Planner:
-    """An account with an admin of its own."""
-    account = on_servers.printed("account", "create", ACCOUNT)
+def planner(request: pytest.FixtureRequest, on_servers: ServiceProcess) -> Planner:
+    """An account with an admin of its own, one for each file of tests: the services are the same for several."""
+    depot = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    email, name = f"planner@{depot}.example", f"{depot} BV"
+    account = on_servers.printed("account", "create", name)
     user = on_servers.printed(
-        *("user", "create", EMAIL, "--account", ACCOUNT, "--role", "account-admin", "--password-stdin"),
+        *("user", "create", email, "--account", name, "--role", "account-admin", "--password-stdin"),
         stdin=f"{PASSWORD}\n",
     )
-    return Planner(on_servers, user["user_id"], account["account_id"])
+    return Planner(on_servers, email, user["user_id"], name, account["account_id"])
 
 
 @asynccontextmanager
 async def client_of(planner: Planner, **given: Any) -> AsyncIterator[FlexMeasuresClient]:
     arguments = {
-        "email": EMAIL,
+        "email": planner.email,
         "password": PASSWORD,
         "host": urlsplit(planner.gateway.url).netloc,
         "request_retry_interval": ASK_AGAIN_AFTER_S,
@@ -80,10 +83,14 @@ async def test_the_client_gets_a_token_and_finds_its_user_and_account(
     await client.get_access_token()
     assert client.access_token
     user = await client.get_user()
-    assert (user["id"], user["email"], user["flexmeasures_roles"]) == (planner.user_id, EMAIL, ["account-admin"])
-    assert user["account"] == {"id": planner.account_id, "name": ACCOUNT}
+    assert (user["id"], user["email"], user["flexmeasures_roles"]) == (
+        planner.user_id,
+        planner.email,
+        ["account-admin"],
+    )
+    assert user["account"] == {"id": planner.account_id, "name": planner.account}
     account = await client.get_account()
-    assert (account["id"], account["name"], account["attributes"]) == (planner.account_id, ACCOUNT, "{}")
+    assert (account["id"], account["name"], account["attributes"]) == (planner.account_id, planner.account, "{}")
     assert client.server_version == "1.0.0", "as the header of every answer says"
 
 
@@ -104,7 +111,9 @@ async def test_the_client_gets_a_new_token_when_its_own_was_revoked(
 ) -> None:
     assert (await client.get_user())["id"] == planner.user_id
     revoked = client.access_token
-    await asyncio.to_thread(planner.busbar, "user", "password", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
+    await asyncio.to_thread(
+        planner.busbar, "user", "password", planner.email, "--password-stdin", stdin=f"{PASSWORD}\n"
+    )
     await until_refused(client, planner)
     assert (await client.get_user())["id"] == planner.user_id
     assert client.access_token not in {None, revoked}
@@ -129,7 +138,9 @@ async def test_a_token_that_never_was_is_replaced(planner: Planner) -> None:
 
 
 async def test_an_api_key_is_as_good_as_a_token(planner: Planner) -> None:
-    key = await asyncio.to_thread(planner.busbar, "key", "create", EMAIL, "--name", "e2e", "--scope", "flexibility")
+    key = await asyncio.to_thread(
+        planner.busbar, "key", "create", planner.email, "--name", "e2e", "--scope", "flexibility"
+    )
     async with client_of(planner, access_token=key["api_key"], password="not needed") as client:
         assert (await client.get_user())["id"] == planner.user_id
         assert client.access_token == key["api_key"], "no other was asked for"

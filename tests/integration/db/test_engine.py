@@ -297,6 +297,14 @@ async def test_a_connection_cut_inside_a_transaction_is_the_databases_doing(
     assert await count_accounts(distant, "cut") == 0
 
 
+async def test_a_connection_cut_after_the_last_answer_costs_a_reader_nothing(distant: PostgresDatabase) -> None:
+    for _ in range(5):  # more often than the pool has places
+        async with distant.reading(EVERY_ACCOUNT) as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar() == 1
+            driver_connection(connection).terminate()
+    await asyncio.gather(*(use(distant) for _ in range(4)))
+
+
 async def test_silence_is_told_in_time_by_every_step_and_recovery_needs_no_restart(
     distant: PostgresDatabase, proxy: Proxy
 ) -> None:
