@@ -1,13 +1,15 @@
 """How often somebody may ask: sliding windows, counted together by all gateways in one table.
 
 A window slides in slots, so that a request is forgotten up to one slot early and never late. All requests that a process has
-waiting are counted in one transaction; one that is alone waits for nobody. What cannot be counted within a quarter of a second is
-let through: a limit protects the work, and must never be what stops it.
+waiting are counted in one transaction; one that is alone waits for nobody. Whoever is known to have hardly begun to use a limit
+does not wait either: the request is counted a moment later, with others. What cannot be counted within a quarter of a second is let
+through: a limit protects the work, and must never be what stops it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -31,6 +33,13 @@ WAIT_S = 0.25
 LEFT_ALONE_S = 1.0
 # A refusal is repeated without asking again for so long at most: whoever goes on asking costs the database next to nothing.
 REFUSAL_REPEATED_FOR = timedelta(seconds=1)
+# Up to this share of a limit requests are let through ahead of their being counted. One gateway is exact all the same; of several
+# that are flooded in the same moment each may let through so much more than it should, once.
+SHARE_AHEAD = 0.5
+SMALLEST_AHEAD = 50  # requests; what may be done less often than that is dear, and waits for its count
+# What was counted is known for so long, and what is let through ahead of it is counted after so long at most.
+KNOWN_FOR_S = 1.0
+COUNTED_AFTER_S = 0.05
 MOST_IN_BATCH = 500
 MOST_REMEMBERED = 10_000
 
@@ -97,6 +106,16 @@ class _Refusal:
 class _Batch:
     asks: list[_Ask] = field(default_factory=list)
     task: asyncio.Task[list[Taken]] | None = None
+    is_awaited: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was used when it was last counted, on the loop's clock, and what has been asked for since."""
+
+    used: int = 0
+    counted_at: float = -math.inf
+    uncounted: int = 0
 
 
 class RateLimiter:
@@ -110,7 +129,7 @@ class RateLimiter:
         self._next: _Batch | None = None
         self._left_alone_until = 0.0
         self._refusals: OrderedDict[frozenset[str], _Refusal] = OrderedDict()
-        self._last_used: OrderedDict[str, int] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
     async def take(self, counter: str, window: Window) -> Usage:
         """Count one request in one window, if it is within the limit."""
@@ -123,23 +142,28 @@ class RateLimiter:
         repeated = self._refusals.get(frozenset(windows))
         if weight and repeated is not None and repeated.counts_at(self._clock.now()):
             return repeated.taken
-        if asyncio.get_running_loop().time() < self._left_alone_until:
+        now = asyncio.get_running_loop().time()
+        if now < self._left_alone_until:
             return self._uncounted(windows, weight)
+        ask = _Ask(windows, weight)
+        if weight and all(self._has_hardly_begun(counter, window, weight, now) for counter, window in windows.items()):
+            self._join(ask)
+            return Taken({counter: Usage(window, self._estimate(counter)) for counter, window in windows.items()})
         try:
             async with asyncio.timeout(WAIT_S):
-                taken = await self._count(_Ask(windows, weight))
+                return await self._count(ask)
         except (DependencyUnavailable, TimeoutError) as error:
             self._leave_alone(error)
             return self._uncounted(windows, weight)
-        self._remember(taken)
-        return taken
 
     async def give_back(self, counter: str, window: Window) -> None:
         """Take a request out again that in the end does not count; without effect while the counters are away."""
         self._refusals.clear()
         try:
-            async with asyncio.timeout(WAIT_S), self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as work:
-                await rate_store.give_back(work.connection, {_key(counter, window): (1, self._slot(window))})
+            async with asyncio.timeout(WAIT_S):
+                await self._count_what_waits(counter)
+                async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as work:
+                    await rate_store.give_back(work.connection, {_key(counter, window): (1, self._slot(window))})
         except (DependencyUnavailable, TimeoutError) as error:
             self._leave_alone(error)
 
@@ -150,43 +174,91 @@ class RateLimiter:
             log.warning("rate_counters_unavailable", reason=str(error) or "too slow")
         self._left_alone_until = now + LEFT_ALONE_S
 
+    def _when_counted(self, task: asyncio.Task[list[Taken]]) -> None:
+        """Nobody may be waiting for a batch that fails."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, DependencyUnavailable):
+            self._leave_alone(error)
+        elif error is not None:
+            log.error("rate_counters_failed", exc_info=error)
+
     def _uncounted(self, windows: Mapping[str, Window], weight: int) -> Taken:
         """Let through while the counters are away, with the last number that is known."""
         return Taken(
-            {
-                counter: Usage(window, max(weight, self._last_used.get(counter, 0)))
-                for counter, window in windows.items()
-            }
+            {counter: Usage(window, max(weight, self._estimate(counter))) for counter, window in windows.items()}
         )
 
-    def _remember(self, taken: Taken) -> None:
-        if taken.refusal is not None:
-            self._refusals[frozenset(taken.usages)] = _Refusal(taken, self._clock.now())
-            if len(self._refusals) > MOST_REMEMBERED:
-                self._refusals.popitem(last=False)
-        for counter, usage in taken.usages.items():
-            self._last_used[counter] = usage.used
-            self._last_used.move_to_end(counter)
-        while len(self._last_used) > MOST_REMEMBERED:
-            self._last_used.popitem(last=False)
+    def _estimate(self, counter: str) -> int:
+        known = self._known.get(counter)
+        return 0 if known is None else known.used + known.uncounted
 
-    async def _count(self, ask: _Ask) -> Taken:
+    def _has_hardly_begun(self, counter: str, window: Window, weight: int, now: float) -> bool:
+        known = self._known.get(counter)
+        if known is None or now - known.counted_at > KNOWN_FOR_S:
+            return False
+        if window.limit == UNLIMITED:
+            return True
+        is_small = window.limit < SMALLEST_AHEAD
+        return not is_small and known.used + known.uncounted + weight <= window.limit * SHARE_AHEAD
+
+    def _remember(self, results: Sequence[Taken]) -> None:
+        now = asyncio.get_running_loop().time()
+        for taken in results:
+            if taken.refusal is not None:
+                self._refusals[frozenset(taken.usages)] = _Refusal(taken, self._clock.now())
+            for counter, usage in taken.usages.items():
+                if known := self._known.get(counter):
+                    known.used, known.counted_at = usage.used, now
+        while len(self._refusals) > MOST_REMEMBERED:
+            self._refusals.popitem(last=False)
+        while len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _join(self, ask: _Ask) -> tuple[_Batch, int]:
+        """Have it counted with the next batch; returns that, and the place in it."""
+        for counter in ask.windows:
+            self._known.setdefault(counter, _Known()).uncounted += ask.weight
+            self._known.move_to_end(counter)
         batch = self._next
         if batch is None or len(batch.asks) >= MOST_IN_BATCH:
             batch = self._next = _Batch()
             batch.task = asyncio.create_task(self._count_batch(batch), name="rate counters")
-            batch.task.add_done_callback(_mark_as_seen)
-        place = len(batch.asks)
+            batch.task.add_done_callback(self._when_counted)
         batch.asks.append(ask)
+        if len(batch.asks) == MOST_IN_BATCH:
+            batch.is_awaited.set()
+        return batch, len(batch.asks) - 1
+
+    async def _count(self, ask: _Ask) -> Taken:
+        batch, place = self._join(ask)
+        batch.is_awaited.set()
         assert batch.task is not None
         # Shielded: whoever gives up must not take the count from the others.
         return (await asyncio.shield(batch.task))[place]
 
+    async def _count_what_waits(self, counter: str) -> None:
+        """Only what was counted can be given back."""
+        if self._next is not None and self._known.get(counter, _Known()).uncounted:
+            self._next.is_awaited.set()
+            assert self._next.task is not None
+            await asyncio.shield(self._next.task)
+
     async def _count_batch(self, batch: _Batch) -> list[Taken]:
-        async with self._turn:
-            if self._next is batch:
-                self._next = None  # whoever comes now is in the next one
-            return await self._count_together(batch.asks)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COUNTED_AFTER_S):
+                await batch.is_awaited.wait()
+        try:
+            async with self._turn:
+                if self._next is batch:
+                    self._next = None  # whoever comes now is in the next one
+                results = await self._count_together(batch.asks)
+        finally:
+            for ask in batch.asks:
+                for counter in ask.windows:
+                    if known := self._known.get(counter):
+                        known.uncounted = max(0, known.uncounted - ask.weight)
+        self._remember(results)
+        return results
 
     async def _count_together(self, asks: Sequence[_Ask]) -> list[Taken]:
         windows = {_key(counter, window): window for ask in asks for counter, window in ask.windows.items()}
@@ -241,8 +313,3 @@ def _key(counter: str, window: Window) -> str:
 
 def _moment(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, UTC)
-
-
-def _mark_as_seen(task: asyncio.Task[list[Taken]]) -> None:
-    if not task.cancelled():
-        task.exception()

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import func, select
 
 from services.gateway.auth import rate_store
-from services.gateway.auth.rate_limits import RateLimiter, Usage, Window
+from services.gateway.auth.rate_limits import SHARE_AHEAD, RateLimiter, Usage, Window
 from shared.db.engine import PostgresDatabase
 from shared.db.models.identity import rate_counters
 from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.ids import uuid7
+from tests.support.eventually import eventually
 from tests.support.principals import StillClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -146,6 +147,47 @@ async def test_what_is_given_back_can_be_taken_again(
     assert [usage.is_allowed for usage in await take(limiter, counter, window, 2)] == [True, False]
 
 
+async def test_whoever_has_hardly_begun_does_not_wait_and_is_counted_all_the_same(
+    shared_database: PostgresDatabase, clock: StillClock, counter: str
+) -> None:
+    limiter, window = RateLimiter(shared_database, clock), Window(1000, HOUR)
+    used = [usage.used for usage in await take(limiter, counter, window)]
+    async with shared_database.unit_of_work(EVERY_ACCOUNT) as work:
+        await work.connection.execute(select(rate_counters).with_for_update())
+        began = time.monotonic()
+        used += [usage.used for usage in await take(limiter, counter, window, 100)]
+        assert time.monotonic() - began < 0.2  # what is less than it takes to give up waiting for the lock
+    assert used == list(range(1, 102)), "also what is not counted yet is told"
+
+    async def are_counted() -> bool:
+        return await stored(shared_database, counter) == 101
+
+    assert await eventually(are_counted)
+    assert [usage.used for usage in await take(RateLimiter(shared_database, clock), counter, window)] == [102]
+
+
+@pytest.mark.parametrize("gateways", [1, 3])
+async def test_ahead_of_the_count_only_other_gateways_let_through_more_and_no_more_than_a_share(
+    shared_database: PostgresDatabase, clock: StillClock, counter: str, gateways: int
+) -> None:
+    limiters, window = [RateLimiter(shared_database, clock) for _ in range(gateways)], Window(100, HOUR)
+    for limiter in limiters:
+        await take(limiter, counter, window)
+    taken = await asyncio.gather(*(limiter.take(counter, window) for limiter in limiters for _ in range(200)))
+    allowed = gateways + sum(usage.is_allowed for usage in taken)
+    assert 100 <= allowed <= 100 + (gateways - 1) * SHARE_AHEAD * 100
+    assert await stored(shared_database, counter) == 100
+
+
+async def test_what_is_not_counted_yet_can_be_given_back(
+    shared_database: PostgresDatabase, clock: StillClock, counter: str
+) -> None:
+    limiter, window = RateLimiter(shared_database, clock), Window(100, HOUR)
+    await take(limiter, counter, window, 3)
+    await limiter.give_back(counter, window)
+    assert await stored(shared_database, counter) == 2
+
+
 async def test_whoever_goes_on_asking_costs_the_database_next_to_nothing(
     shared_database: PostgresDatabase, clock: StillClock, counter: str
 ) -> None:
@@ -181,12 +223,10 @@ async def test_counters_that_are_locked_keep_nobody_waiting(
 
 async def test_old_slots_are_swept_and_counting_ones_are_not(shared_database: PostgresDatabase, counter: str) -> None:
     clock = StillClock()
-    limiter = RateLimiter(shared_database, clock)
     daily = Window(0, 86400, slots=96)
-    clock.move(-27 * HOUR)
-    await take(limiter, counter, daily)
-    clock.move(3 * HOUR)
-    await take(limiter, counter, daily)
+    for hours in (-27, 3):
+        clock.move(hours * HOUR)
+        await take(RateLimiter(shared_database, clock), counter, daily)
     async with shared_database.unit_of_work(EVERY_ACCOUNT) as work:
         assert await rate_store.forget_old_slots(work.connection, 10_000) > 0
     assert await stored(shared_database, counter) == 1
