@@ -9,7 +9,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, BindParameter, ColumnElement, Row, Select, and_, false, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.dialects.flexibility.asset_change_store import JSON_FIELDS
@@ -101,7 +114,7 @@ _ORDERS: Mapping[str, ColumnElement[Any]] = {
 
 async def find_asset(connection: AsyncConnection, asset_id: int) -> AssetRow | None:
     """An asset, whoever asks; whether they may know is for the caller of this to decide."""
-    row = (await connection.execute(_assets(assets.c.asset_id == asset_id))).one_or_none()
+    row = (await connection.execute(_ONE, {"wanted": asset_id})).one_or_none()
     return None if row is None else _asset(row)
 
 
@@ -209,6 +222,10 @@ def _assets(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns 
         accounts.c.consultancy_account_id,
     )
     return select(*columns, *texts, *account).select_from(_with_account).where(condition)
+
+
+# Built once: it is part of nearly every request.
+_ONE = _assets(assets.c.asset_id == bindparam("wanted"))
 
 
 def _asset(row: Row[Any]) -> AssetRow:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, false, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,7 +86,7 @@ _ORDERS: Mapping[str, ColumnElement[Any]] = {
 
 async def find_sensor(connection: AsyncConnection, sensor_id: int) -> SensorRow | None:
     """A sensor, whoever asks; whether they may know is for the caller of this to decide."""
-    row = (await connection.execute(_sensors(sensors.c.sensor_id == sensor_id))).one_or_none()
+    row = (await connection.execute(_ONE, {"wanted": sensor_id})).one_or_none()
     return None if row is None else _sensor(row)
 
 
@@ -181,6 +181,10 @@ def _sensors(condition: ColumnElement[bool]) -> Select[Any]:  # Any: the columns
         accounts.c.consultancy_account_id,
     )
     return select(*columns).select_from(joined).where(condition)
+
+
+# Built once: it is part of nearly every request.
+_ONE = _sensors(sensors.c.sensor_id == bindparam("wanted"))
 
 
 def _sensor(row: Row[Any]) -> SensorRow:
