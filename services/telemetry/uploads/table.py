@@ -19,6 +19,8 @@ from shared.errors import InvalidInput
 
 MOST_ROWS = 2_000_000
 _DELIMITERS = (",", ";", "\t")
+# How other programs write that there is no value.
+_NO_VALUE = frozenset({"", "nan", "na", "n/a", "#n/a", "null"})
 
 
 class UploadInvalid(InvalidInput):
@@ -33,7 +35,7 @@ class UploadInvalid(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of data by its number in the file (the header is 1). ``when`` may be naive; ``value`` is NaN for an empty cell."""
+    """One row of data by its number in the file (the header is 1). ``when`` may be naive; ``value`` is NaN where there is none."""
 
     number: int
     when: datetime
@@ -110,10 +112,10 @@ def _moment(filename: str, number: int, cell: object) -> datetime:
 
 
 def _number(filename: str, number: int, cell: object) -> float:
-    if _is_empty(cell):
+    if _is_no_value(cell):
         return math.nan
     try:
-        value = math.nan if isinstance(cell, bool) else float(cell)  # type: ignore[arg-type]  # what it is not, it says
+        value = math.nan if _is_no_number(cell) else float(cell)  # type: ignore[arg-type]  # what it is not, it says
     except (TypeError, ValueError):
         value = math.nan
     if math.isnan(value):
@@ -121,3 +123,12 @@ def _number(filename: str, number: int, cell: object) -> float:
     if math.isinf(value):
         raise UploadInvalid(filename, f"{str(cell)[:100]!r} is too large; values should be finite.", row=number)
     return value
+
+
+def _is_no_value(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip().lower() in _NO_VALUE)
+
+
+def _is_no_number(cell: object) -> bool:
+    """What Python would take for one and nobody who writes tables means as one: yes or no, and 1_000."""
+    return isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell)

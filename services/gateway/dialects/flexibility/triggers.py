@@ -43,7 +43,7 @@ from shared.durations import Duration, MomentOutOfRange
 from shared.flexibility.collection import Collected, Trigger, collect, sensors_to_look_up, written_sensors
 from shared.flexibility.errors import FlexConfigInvalid
 from shared.flexibility.facts import AssetFacts, SensorFacts
-from shared.flexibility.planning_defaults import PROCESS_SCHEDULER, STORAGE_SCHEDULER
+from shared.flexibility.planning_defaults import PLANNING_HORIZON, PROCESS_SCHEDULER, STORAGE_SCHEDULER
 from shared.flexibility.references import referenced_sensors
 from shared.ids import AccountId, JobId
 
@@ -219,8 +219,8 @@ def _cache_key(asked: _Asked) -> str:
         "asset": asked.asset_id,
         "sensor": asked.sensor_id,
         "start": given.start.astimezone(UTC).isoformat(),
-        "duration": asked.body.get("duration"),
-        "resolution": asked.body.get("resolution"),
+        "length": _length(given.duration),
+        "step": None if given.resolution is None else given.resolution.seconds,
         "prior": None if given.prior is None else given.prior.astimezone(UTC).isoformat(),
         "flex-model": given.flex_model,
         "flex-context": given.flex_context,
@@ -229,6 +229,13 @@ def _cache_key(asked: _Asked) -> str:
         "sensors": sensors,
     }
     return hashlib.sha256(as_json(told)).hexdigest()
+
+
+def _length(duration: Duration | None) -> list[float]:
+    """The same for durations that are as long, however they are written: clients write four hours as PT4H and as P0DT4H0M0S."""
+    if duration is None:
+        return [PLANNING_HORIZON.total_seconds()]
+    return [duration.months, duration.days, duration.microseconds] if duration.seconds is None else [duration.seconds]
 
 
 def _new_job(asked: _Asked, identity: Identity, account_id: AccountId, key: str, now: datetime) -> NewJob:

@@ -150,6 +150,7 @@ async def test_identical_triggers_share_a_job_unless_forced_or_failed(site: Site
     first = await accepted(site, **given)
     assert await accepted(site, **given) == first
     assert await accepted(site, **given | {"start": "2023-12-31T23:00:00+00:00"}) == first, "the same moment"
+    assert await accepted(site, **given | {"duration": "P0DT5H0M0S"}) == first, "as long"
     assert await accepted(site, **given | {"duration": "PT6H"}) != first
     assert await accepted(site, **given | {"prior": START}) != first
     for spelling in ("force-new-job-creation", "force_new_job_creation"):
@@ -159,6 +160,18 @@ async def test_identical_triggers_share_a_job_unless_forced_or_failed(site: Site
     assert await accepted(site, **given) == first, "the newest"
     await end(site, first, "FAILED", failure="no")
     assert await accepted(site, **given) != first
+
+
+async def test_triggers_that_are_written_differently_and_ask_for_the_same_share_a_job(site: Site, power: int) -> None:
+    by_default = await accepted(site, **body(power, duration=...))
+    assert await accepted(site, **body(power, duration="PT48H")) == by_default
+    assert await accepted(site, **body(power, duration="P2D")) == by_default
+    a_month = await accepted(site, **body(power, duration="P1M"))
+    assert await accepted(site, **body(power, duration="P0Y1MT0S")) == a_month != by_default
+    assert await accepted(site, **body(power, duration="P31D")) != a_month, "months are those of a clock"
+    by_half_hours = await accepted(site, **body(power, resolution="PT30M"))
+    assert await accepted(site, **body(power, resolution="PT0.5H")) == by_half_hours
+    assert await accepted(site, **body(power)) != by_half_hours
 
 
 async def test_identical_triggers_at_the_same_moment_make_one_job(site: Site, power: int) -> None:

@@ -68,6 +68,14 @@ def test_empty_cells_state_nothing_and_empty_rows_are_left_out() -> None:
     assert list(found) == [0, 15, 30] and math.isnan(found[15])
 
 
+@pytest.mark.parametrize("cell", ["nan", "NaN", " NULL ", "NA", "n/a", "#N/A"])
+def test_what_other_programs_write_for_no_value_states_nothing(cell: str) -> None:
+    found = read(csv("2024-03-01 00:00,1", f"2024-03-01 00:15,{cell}", "2024-03-01 00:30,3"))
+    assert list(found) == [0, 15, 30] and math.isnan(found[15])
+    rows = [["when", "kw"], ["2024-03-01 00:00", 1], ["2024-03-01 00:15", cell]]
+    assert math.isnan(read(sheet(rows), name="b.xlsx")[15])
+
+
 def test_rows_may_come_in_any_order() -> None:
     assert read(csv("2024-03-01 00:30+01:00,3", "2024-03-01 00:00+01:00,1", "2024-03-01 00:15+01:00,2")) == {
         0: 1,
@@ -142,7 +150,8 @@ def test_the_hour_that_the_clock_leaps_over_and_the_one_that_it_shows_twice() ->
             ("2024-03-01 00:00,many", "2024-03-01 00:15,few"),
             "g.csv, row 2: 'many' is not a number; values should be numeric",
         ),
-        (("2024-03-01 00:00,nan",), "row 2: 'nan' is not a number"),
+        (("2024-03-01 00:00,-nan",), "row 2: '-nan' is not a number"),
+        (("2024-03-01 00:00,1_000",), "row 2: '1_000' is not a number"),
         (("2024-03-01 00:00,1e999",), "row 2: '1e999' is too large"),
         (("soon,1",), "g.csv, row 2: 'soon' is not a time"),
         (("2024-03-01 00:00,1,x",), "row 2: there have to be exactly two columns"),
