@@ -64,6 +64,7 @@ async def _annotate(work: UnitOfWork, call: Call[None, NewAnnotation], caller: C
         source_id=await source_store.source_id_of(connection, caller.account_id, source),
         belief_time=body.prior,
     )
+    await annotation_store.take_turn(connection, new.source_id)
     if known := await annotation_store.find_same(connection, about, new):
         return object_reply(annotation_info_of(known))
     made = await annotation_store.insert_annotation(connection, about, new)

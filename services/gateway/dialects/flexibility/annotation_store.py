@@ -60,6 +60,11 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (  # Any: each has a type of its own
 )
 
 
+async def take_turn(connection: AsyncConnection, source_id: SourceId) -> None:
+    """Wait until nobody else adds a note of this source, until the transaction ends: the same note sent twice at once is one."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"annotations:{source_id}", 0))))
+
+
 async def find_same(connection: AsyncConnection, about: Annotated, new: NewAnnotation) -> AnnotationRow | None:
     """The first note that says the same of the same by the same source; known since the same moment, if one is said."""
     condition = and_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -59,6 +60,18 @@ async def test_a_note_is_kept_once(api: Api, people: People, places: dict[str, s
     assert somebody_else.json["source"] != made.json["source"]
     events = (await api.get(f"accounts/{people.depot.number}/auditlog", people.chief)).json
     assert events[0]["event"] == "annotation:created"
+
+
+async def test_the_same_note_sent_several_times_at_once_is_kept_once(
+    api: Api, people: People, places: dict[str, str]
+) -> None:
+    await api.post(f"{places['asset']}/annotations", people.chief, **NOTE)  # whose first note it is, has to wait anyway
+    note = NOTE | {"content": "sent by an impatient client"}
+    answers = await asyncio.gather(
+        *(api.post(f"{places['asset']}/annotations", people.chief, **note) for _ in range(6))
+    )
+    assert sorted(answer.status for answer in answers) == [200] * 5 + [201]
+    assert len({answer.json["id"] for answer in answers}) == 1
 
 
 @pytest.mark.parametrize(
