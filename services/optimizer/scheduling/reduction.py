@@ -183,14 +183,23 @@ def _keep_to_bands(power: Quantity, device: Device) -> None:
     power.tighten(name, np.full_like(power.lower, bands[0][0]), np.full_like(power.upper, bands[-1][1]))
     gaps = [(before[1], after[0]) for before, after in itertools.pairwise(bands)]
     for left, right in gaps:
-        power.lower = np.where((power.lower > left) & (power.lower < right), right, power.lower)
-        power.upper = np.where((power.upper > left) & (power.upper < right), left, power.upper)
+        power.lower = np.where(
+            (power.lower > left) & (power.lower < right), _past(power.lower, left, right), power.lower
+        )
+        power.upper = np.where(
+            (power.upper > left) & (power.upper < right), _past(power.upper, right, left), power.upper
+        )
     _refuse(name, power.lower > power.upper)
     for left, right in gaps:
         is_open = (power.lower <= left) & (power.upper >= right)
         power.breaks.append(
             Break(is_open, np.full_like(power.lower, left), np.full_like(power.lower, right), is_costly=False)
         )
+
+
+def _past(edge: FloatArray, near: float, far: float) -> FloatArray:
+    """(N,) the end of a gap to which an edge within it moves: a limit that leaves a band by rounding only still allows that band."""
+    return np.where(np.abs(edge - near) <= SLACK, near, far)
 
 
 def _choose_direction(power: Quantity, device: Device) -> None:

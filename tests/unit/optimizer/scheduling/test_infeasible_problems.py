@@ -70,6 +70,17 @@ def test_modes_outside_of_the_power_that_is_there_are_named() -> None:
     assert what_fails(site.problem()) == ("the operation modes of device 0", 2)
 
 
+def test_a_limit_that_leaves_a_mode_by_rounding_only_allows_it() -> None:
+    site = Site(FLAT)
+    sun, load = site.load(-5), site.load(35)
+    store = site.device(-100, 100, bands_kw=[(-100, -5), (0, 0), (5, 100)])
+    site.limit([sun, load, store], -100, 30)
+    problem = site.problem()
+    assert problem.limits[0].upper_mw[0] - (problem.devices[sun].lower_mw + problem.devices[load].lower_mw)[0] < 0.0
+    site.limit([store], 0, 100)
+    assert solve(site.problem(), time_limit_s=10.0).power_mw[store] == pytest.approx([0.0] * 4, abs=1e-9)
+
+
 def test_modes_that_leave_a_target_out_of_reach_are_found_out() -> None:
     site = Site(FLAT)
     site.stock(site.device(0, 50, bands_kw=[(0, 0), (40, 50)]), equal={1: 20})
