@@ -6,14 +6,14 @@ import numpy as np
 
 from services.optimizer.reconfiguration.kernels.descent import precedes
 from services.optimizer.reconfiguration.kernels.forest import plant
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.kernels.layout import CLEAN, TICK, Descent, Forest, RecordArray, Room, Tables
 from services.optimizer.reconfiguration.kernels.perturbation import NOISE, amounts_of
 from services.optimizer.reconfiguration.kernels.sweep import as_noise
 from services.optimizer.reconfiguration.network import BoolArray
 
 
-@compiled
+@compiled_allocating
 def align(tables: Tables, forest: Forest, room: Room, descent: Descent, source: int, step: int) -> bool:
     """Let the periods next to ``source`` on one side have its configuration, as far as it pays; whether it does.
 

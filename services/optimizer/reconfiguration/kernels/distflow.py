@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.network import BoolArray, ComplexArray, FloatArray, IntArray
 
 CONVERGED, LOSS_EXCEEDS_POWER, DROP_EXCEEDS_VOLTAGE, TOO_MANY_ROUNDS = range(4)
@@ -19,7 +19,7 @@ TOLERANCE = 1e-10  # of the injected power, relative, from one round to the next
 MAX_ROUNDS = 10_000
 
 
-@compiled
+@compiled_allocating
 def solve_flow(
     order: IntArray,
     tree_start: IntArray,

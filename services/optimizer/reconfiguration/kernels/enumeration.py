@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.optimizer.reconfiguration.kernels.forest import take_seat
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.kernels.layout import LongArray, Room, Tables
 from services.optimizer.reconfiguration.kernels.sweep import REJECTED, as_noise, exceed_capacity, price, sweep
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray
@@ -90,7 +90,7 @@ def _turn_digits(chains: Chains, enumeration: Enumeration) -> bool:
     return False
 
 
-@compiled
+@compiled_allocating
 def _next_spanning_tree(chains: Chains, enumeration: Enumeration, is_first: bool) -> bool:
     """The next spanning tree of the junctions: chains are closed in turn where they join two parts, and, coming back, left
     open where the rest can do without them.
@@ -166,7 +166,8 @@ def _visit(tables: Tables, room: Room, enumeration: Enumeration) -> None:
         if change < 0.0 or (change == 0.0 and objective < best[1, period]):
             best[0, period] = violation
             best[1, period] = objective
-            enumeration.best_open[period] = enumeration.is_open
+            for line in range(enumeration.is_open.size):
+                enumeration.best_open[period, line] = enumeration.is_open[line]
 
 
 @compiled

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled_allocating
 from services.optimizer.reconfiguration.network import BoolArray, FloatArray, IntArray
 
 
-@compiled
+@compiled_allocating
 def add_fault_costs(
     order: IntArray,
     upstream_line: IntArray,
@@ -56,7 +56,7 @@ def add_fault_costs(
                 cost[hit] += expected[line] * price[length, hit]
 
 
-@compiled
+@compiled_allocating
 def _lay_out(
     order: IntArray, upstream_line: IntArray, upstream_bus: IntArray, is_breaker: BoolArray
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:

@@ -26,12 +26,26 @@ Function = TypeVar("Function", bound=Callable[..., Any])  # any signature: the d
 def compiled(function: Function) -> Function:
     """Compile to machine code; undefined numbers propagate as in numpy, no reassociation, and no lock is held while it runs.
 
+    The function makes no arrays: it works on those that it is handed, which the caller keeps. So references to them are not
+    counted, which would double the time of a trial exchange.
+
     The machine code is kept in the folder that ``NUMBA_CACHE_DIR`` names or beside the source if it can be written there, or
     has been left there by an earlier set-up of these same loops; else in the user's cache folder. Where there is no room for
     it, and where what is there cannot be read, functions are compiled anew by each process: slower to start, with the same
     results.
     """
-    kernel: Any = njit(nogil=True, error_model="numpy")(function)
+    return _compiled(function, counts_references=False)
+
+
+def compiled_allocating(function: Function) -> Function:
+    """Compile as :func:`compiled` does, a function that makes arrays, or copies whole ones, for which it may make one in between."""
+    return _compiled(function, counts_references=True)
+
+
+def _compiled(function: Function, *, counts_references: bool) -> Function:
+    # Any: numba's annotations leave the last option out.
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": counts_references}
+    kernel: Any = njit(**options)(function)
     with contextlib.suppress(RuntimeError):  # "no locator available": there is no folder at all
         # What ``cache=True`` does, with a cache that bears to be read-only.
         kernel._cache = _Cache(function)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.network import BoolArray, IntArray
 
 
-@compiled
+@compiled_allocating
 def closing_lines(vertex_count: int, source: IntArray, target: IntArray, is_absent: BoolArray) -> IntArray:
     """Present lines that close a loop with present lines before them, in line order; without them there is none."""
     parent = np.arange(vertex_count, dtype=np.int32)
@@ -26,7 +26,7 @@ def closing_lines(vertex_count: int, source: IntArray, target: IntArray, is_abse
     return closing[:count]
 
 
-@compiled
+@compiled_allocating
 def shortest_loop(
     first: IntArray,
     incident: IntArray,
@@ -71,7 +71,7 @@ def shortest_loop(
     return loop
 
 
-@compiled
+@compiled_allocating
 def hop_distances(first: IntArray, incident: IntArray, source: IntArray, target: IntArray, root: int) -> IntArray:
     """(n,) lines on the shortest way from ``root`` to each vertex, all lines present; -1 where there is none."""
     distance = np.full(first.size - 1, -1, dtype=np.int32)

@@ -14,7 +14,7 @@ from services.optimizer.reconfiguration.kernels.descent import (
     price_of_edge,
 )
 from services.optimizer.reconfiguration.kernels.forest import find_loop, orient
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.kernels.layout import (
     CLEAN,
     CURSOR,
@@ -253,7 +253,7 @@ def _draw_exchange(
     return -1, -1
 
 
-@compiled
+@compiled_allocating
 def _restore(forest: Forest, kept: Forest, descent: Descent) -> None:
     """Copy the periods that were touched. Both are then a local optimum: no tie improves it."""
     for slot in range(descent.is_touched.size):

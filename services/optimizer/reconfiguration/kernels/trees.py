@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.optimizer.reconfiguration.kernels.jit import compiled
+from services.optimizer.reconfiguration.kernels.jit import compiled, compiled_allocating
 from services.optimizer.reconfiguration.network import BoolArray, IntArray
 
 ROOT = -1  # upstream line of a provider
 DARK = -2  # upstream line of a bus that is not supplied
 
 
-@compiled
+@compiled_allocating
 def incidence(bus_count: int, source: IntArray, target: IntArray) -> tuple[IntArray, IntArray]:
     """The lines at each bus: ``incident[first[b]:first[b + 1]]`` are those at bus b, in line order.
 
