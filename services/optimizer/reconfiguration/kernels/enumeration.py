@@ -190,10 +190,10 @@ def _solve(tables: Tables, room: Room, count: int, period: int, ceiling: float) 
         seats[k].q = demand[seats[k].bus].q
     loss_price = tables.prices[period].loss
     can_reject = tables.is_monotone and loss_price > 0.0
-    status = sweep(room, roots, count, ceiling / loss_price if can_reject else np.inf)
+    status, loss = sweep(room, roots, count, ceiling / loss_price if can_reject else np.inf)
     if status == REJECTED:
         return 0.0, np.inf
-    violation, objective = price(tables, room, period, roots, count, status)
+    violation, objective = price(tables, room, period, roots, count, status, loss)
     if tables.has_capacities:
         for k in range(roots):
             violation += exceed_capacity(seats[k].flow_p, tables.buses[seats[k].bus].gen_p_max)

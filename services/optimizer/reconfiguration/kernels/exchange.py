@@ -58,18 +58,18 @@ def weigh_exchange(
     allowed = old_objective + ceiling
 
     count = _seat_gaining(tables, forest, room, slot, tie, inner, outer, cut)
-    status = sweep(room, 1, count, allowed / loss_price if can_reject else np.inf)
+    status, loss = sweep(room, 1, count, allowed / loss_price if can_reject else np.inf)
     if status == REJECTED:
         return 0.0, np.inf
-    violation, objective = price(tables, room, period, 1, count, status)
+    violation, objective = price(tables, room, period, 1, count, status, loss)
     gained_power += room.seats[0].flow_p
     is_left = cut != losing  # of the losing feeder something stays
     if is_left and gaining != losing:
         count = _seat_losing(tables, forest, room, slot, cut)
-        status = sweep(room, 1, count, (allowed - objective) / loss_price if can_reject else np.inf)
+        status, loss = sweep(room, 1, count, (allowed - objective) / loss_price if can_reject else np.inf)
         if status == REJECTED:
             return 0.0, np.inf
-        more_violation, more_objective = price(tables, room, period, 1, count, status)
+        more_violation, more_objective = price(tables, room, period, 1, count, status, loss)
         violation += more_violation
         objective += more_objective
         lost_power -= room.seats[0].flow_p
@@ -142,8 +142,8 @@ def _amounts(
 @compiled
 def _solve_and_store(tables: Tables, forest: Forest, room: Room, slot: int, count: int, tick: int) -> None:
     """Solve the feeder in ``room`` and keep it."""
-    status = sweep(room, 1, count, np.inf)
-    store(forest, room, slot, count, price(tables, room, forest.period[slot], 1, count, status), tick)
+    status, loss = sweep(room, 1, count, np.inf)
+    store(forest, room, slot, count, price(tables, room, forest.period[slot], 1, count, status, loss), tick)
 
 
 @compiled

@@ -39,8 +39,8 @@ def plant(tables: Tables, forest: Forest, room: Room, slot: int, tick: int) -> t
             if forest.is_open[slot, line]:
                 continue
             count = _walk_feeder(tables, buses, room, forest.is_open[slot], forest.period[slot], root, line)
-            status = sweep(room, 1, count, np.inf)
-            amounts = price(tables, room, forest.period[slot], 1, count, status)
+            status, loss = sweep(room, 1, count, np.inf)
+            amounts = price(tables, room, forest.period[slot], 1, count, status, loss)
             store(forest, room, slot, count, amounts, tick)
             violation += amounts[0]
             objective += amounts[1]

@@ -121,6 +121,12 @@ SEAT = np.dtype(
         ("flow_q", "f8"),
         ("current2", "f8"),  # squared current of the upstream line
         ("v2", "f8"),  # squared voltage
+        ("per_v2", "f8"),  # from here on what one pass of a power flow leaves for the next: 1 / v2
+        ("sum_p", "f8"),  # demand and the power of those fed from here that have been passed
+        ("sum_q", "f8"),
+        ("demand", "f8"),  # active, of this bus and those fed from here that have been passed
+        ("power2", "f8"),  # squared power that the upstream line delivers
+        ("drop", "f8"),  # of squared voltage on the upstream line
         ("bus", "i8"),
         ("parent", "i8"),  # position
         ("line", "i8"),  # the upstream line
