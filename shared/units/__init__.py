@@ -3,7 +3,15 @@
 Volt-amperes and vars are watts; currencies are units of their own and convert to nothing but themselves.
 """
 
-from shared.units.conversion import Conversion, UnitKind, are_convertible, conversion, currency_of, kind_of
+from shared.units.conversion import (
+    Conversion,
+    UnitKind,
+    are_convertible,
+    conversion,
+    currency_of,
+    is_same_unit,
+    kind_of,
+)
 from shared.units.errors import QuantityUnreadable, UnitsIncompatible, UnknownUnit
 from shared.units.parsing import Quantity, parse_quantity, parse_unit
 from shared.units.unit import Unit
@@ -19,6 +27,7 @@ __all__ = [
     "are_convertible",
     "conversion",
     "currency_of",
+    "is_same_unit",
     "kind_of",
     "parse_quantity",
     "parse_unit",

@@ -91,6 +91,19 @@ def are_convertible(source: Unit | str, target: Unit | str, *, across_steps: boo
     return True
 
 
+def is_same_unit(one: Unit | str, other: Unit | str) -> bool:
+    """Whether both texts name one unit (m3 and m³, °C and degC); kW, kVA and kvar are three, though they convert into one another."""
+    left, right = _known(one), _known(other)
+    sizes = [(unit.factor, unit.dimension, unit.offset) for unit in (left, right)]
+    return sizes[0] == sizes[1] and _is_volt_ampere(left) == _is_volt_ampere(right)
+
+
+def _is_volt_ampere(unit: Unit) -> tuple[bool, bool]:
+    """Whether the text speaks of apparent, and whether of reactive power."""
+    is_reactive = "var" in unit.text.lower() or "reactive" in unit.text
+    return not is_reactive and ("VA" in unit.text or "volt_ampere" in unit.text), is_reactive
+
+
 def _power_of_step(source: Unit, target: Unit) -> int:
     """-1 from energy to power (E / Δ), 1 from power to energy and from a price of energy to a price of power (c · Δ); 0: none."""
     kinds = (kind_of(source), kind_of(target))

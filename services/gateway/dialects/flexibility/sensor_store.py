@@ -56,14 +56,16 @@ class SensorRow:
 
 @dataclass(frozen=True, slots=True)
 class SensorScope:
-    """Which sensors a list is of: those of accounts, public ones too or not, those of an asset and everything below it, those of a unit."""
+    """Which sensors a list is of: those of accounts, public ones too or not, those of an asset and everything below it, those
+    whose unit is written in one of some ways.
+    """
 
     account_id: AccountId | None = None
     with_clients: bool = False
     with_public: bool = False
     root: int | None = None
     asset_id: int | None = None
-    unit: str | None = None
+    units: Collection[str] | None = None
 
 
 class SensorValues(TypedDict, total=False):
@@ -106,17 +108,27 @@ async def list_sensors(
     connection: AsyncConnection, caller: Caller, part: Slice, scope: SensorScope
 ) -> Listing[SensorRow]:
     """The sensors within a scope that the caller may read; any word of the filter is enough."""
+    texts = [sensors.c.name, assets.c.name, func.coalesce(accounts.c.name, "")]
+    found_by = matches(part.words, sensors.c.sensor_id, texts, any_does=True)
+    order = ordered(_ORDERS[part.sort_by or "id"], sensors.c.sensor_id, part)
+    return await part_of(connection, _sensors(_is_of(caller, scope)), found_by, order, part, _sensor)
+
+
+async def list_units(connection: AsyncConnection, caller: Caller, scope: SensorScope) -> list[str]:
+    """The units, as they are written, of the sensors within a scope that the caller may read."""
+    statement = _sensors(_is_of(caller, scope)).with_only_columns(sensors.c.unit).distinct()
+    return list((await connection.execute(statement)).scalars())
+
+
+def _is_of(caller: Caller, scope: SensorScope) -> ColumnElement[bool]:
     conditions = [_is_within(caller, scope)]
     if scope.root is not None:
         conditions.append(assets.c.asset_id.in_(select(tree_below(scope.root, DEEPEST_TREE).c.asset_id)))
     if scope.asset_id is not None:
         conditions.append(assets.c.asset_id == scope.asset_id)
-    if scope.unit is not None:
-        conditions.append(sensors.c.unit == scope.unit)
-    texts = [sensors.c.name, assets.c.name, func.coalesce(accounts.c.name, "")]
-    found_by = matches(part.words, sensors.c.sensor_id, texts, any_does=True)
-    order = ordered(_ORDERS[part.sort_by or "id"], sensors.c.sensor_id, part)
-    return await part_of(connection, _sensors(and_(*conditions)), found_by, order, part, _sensor)
+    if scope.units is not None:
+        conditions.append(sensors.c.unit.in_(scope.units))
+    return and_(*conditions)
 
 
 async def insert_sensor(

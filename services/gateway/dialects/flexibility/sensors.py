@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -48,6 +49,7 @@ from shared.db.unit_of_work import EVERY_ACCOUNT
 from shared.identity import audit
 from shared.identity.audit import AuditEventName
 from shared.identity.principals import Actor
+from shared.units import is_same_unit
 
 
 async def list_sensors(app: Flexibility, call: Call[Given, Given]) -> Reply:
@@ -135,15 +137,13 @@ async def _scope_of(connection: AsyncConnection, caller: Caller, wanted: ListSen
         asset = await readable_asset(connection, caller, wanted.asset, unknown=_no_asset_asked_for)
         if wanted.account is not None and asset.account_id != account_id:
             raise AccountOrAsset
-        return SensorScope(
-            account_id=asset.account_id, with_public=asset.owner is None, root=asset.asset_id, unit=wanted.unit
-        )
-    return SensorScope(
-        account_id=account_id,
-        with_clients=wanted.include_consultancy_clients,
-        with_public=with_public,
-        unit=wanted.unit,
-    )
+        scope = SensorScope(account_id=asset.account_id, with_public=asset.owner is None, root=asset.asset_id)
+    else:
+        scope = SensorScope(account_id, with_clients=wanted.include_consultancy_clients, with_public=with_public)
+    if wanted.unit is None:
+        return scope
+    known = await sensor_store.list_units(connection, caller, scope)
+    return replace(scope, units=[unit for unit in known if is_same_unit(unit, wanted.unit)])
 
 
 def _values_of(body: NewSensor | SensorPatch) -> SensorValues:

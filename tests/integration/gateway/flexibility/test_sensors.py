@@ -189,6 +189,10 @@ async def test_sensors_of_a_unit(api: Api, people: People) -> None:
     await add(api, people.member, asset, unit="MW")
     assert await listed(api, people.member, f"?asset={asset}&unit=kW") == [kilowatt]
     assert await listed(api, people.member, f"?asset={asset}&unit=%20kW") == [kilowatt]
+    assert await listed(api, people.member, f"?asset={asset}&unit=kilowatt") == [kilowatt], (
+        "the same unit, otherwise written"
+    )
+    assert await listed(api, people.member, f"?asset={asset}&unit=GW") == []
     assert invalid(await api.get("sensors?unit=blub", people.member), "query") == {
         "unit": ["Unit 'blub' cannot be handled."]
     }

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.units import UnitKind, UnitsIncompatible, are_convertible, conversion, currency_of, kind_of
+from shared.units import UnitKind, UnitsIncompatible, are_convertible, conversion, currency_of, is_same_unit, kind_of
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,24 @@ def test_whether_units_convert_may_count_steps() -> None:
 def test_a_unit_tells_what_it_measures_and_in_which_money(unit: str, kind: UnitKind, currency: str | None) -> None:
     assert kind_of(unit) is kind
     assert currency_of(unit) == currency
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("kW", "kilowatt", True),
+        ("m3/h", "m³ / h", True),
+        ("°C", "degC", True),
+        ("kWh", "kW*h", True),
+        ("EUR/MWh", "EUR/kWh", False),
+        ("EUR/MWh", "USD/MWh", False),
+        ("°C", "K", False),
+        ("kW", "kVA", False),
+        ("kWh", "kVAh", False),
+        ("kVA", "kvar", False),
+        ("kvar", "kVAr", True),
+        ("%", "dimensionless", False),
+    ],
+)
+def test_one_unit_may_be_written_in_several_ways(one: str, other: str, is_same: bool) -> None:
+    assert is_same_unit(one, other) is is_same_unit(other, one) is is_same
