@@ -52,7 +52,11 @@ def _check_device(device: Device, steps: int) -> None:
     efficiencies = [each for each in (device.charging_efficiency, device.discharging_efficiency) if each is not None]
     _check_arrays(device.name, efficiencies, steps)
     for each in efficiencies:
-        _refuse(device.name, "an efficiency is not positive and finite", ~(np.isfinite(each) & (each > 0.0)))
+        _refuse(device.name, "an efficiency is not finite", ~np.isfinite(each))
+    if device.charging_efficiency is not None:
+        _refuse(device.name, "the charging efficiency is negative", device.charging_efficiency < 0.0)
+    if device.discharging_efficiency is not None:
+        _refuse(device.name, "the discharging efficiency is not positive", device.discharging_efficiency <= 0.0)
     for low, high in device.bands:
         _refuse(device.name, "a band's low exceeds its high", np.array([not low <= high]))
 

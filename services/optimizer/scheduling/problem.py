@@ -29,7 +29,7 @@ class Device:
     name: str
     lower_mw: FloatArray  # (N,)
     upper_mw: FloatArray  # (N,)
-    charging_efficiency: FloatArray | None = None  # (N,) > 0, None is 1: energy stored per energy taken
+    charging_efficiency: FloatArray | None = None  # (N,) ≥ 0, None is 1: energy stored per energy taken
     discharging_efficiency: FloatArray | None = (
         None  # (N,) > 0, None is 1: energy given per energy taken from the stock
     )

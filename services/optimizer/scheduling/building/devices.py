@@ -136,21 +136,22 @@ def _efficiencies(collected: CollectedEntry, ground: Ground) -> tuple[FloatArray
     if roundtrip is not None:
         each = np.full(ground.window.count, roundtrip**0.5)
         return (None, None) if roundtrip == 1 else (each, each)
-    return tuple(  # type: ignore[return-value]  # two of them
-        _efficiency(quantity, name, collected, ground)
-        for quantity, name in (
-            (entry.charging_efficiency, "charging-efficiency"),
-            (entry.discharging_efficiency, "discharging-efficiency"),
-        )
+    charging, discharging = (
+        _efficiency(quantity, collected, ground)
+        for quantity in (entry.charging_efficiency, entry.discharging_efficiency)
     )
+    if charging is not None and not (charging >= 0).all():
+        raise PlanImpossible(
+            f"The charging-efficiency on asset {collected.asset_id} must not be below 0 % in any step."
+        )
+    if discharging is not None and not (discharging > 0).all():
+        raise PlanImpossible(
+            f"The discharging-efficiency on asset {collected.asset_id} must be above 0 % in every step."
+        )
+    return charging, discharging
 
 
-def _efficiency(
-    quantity: VariableQuantity | None, name: str, collected: CollectedEntry, ground: Ground
-) -> FloatArray | None:
+def _efficiency(quantity: VariableQuantity | None, collected: CollectedEntry, ground: Ground) -> FloatArray | None:
     if quantity is None:
         return None
-    values = filled(quantity, EFFICIENCY_FILLING, ground, timezone_of(collected.entry.power_sensor_id, ground.sensors))
-    if not (values > 0).all():
-        raise PlanImpossible(f"The {name} on asset {collected.asset_id} must be above 0 % in every step.")
-    return values
+    return filled(quantity, EFFICIENCY_FILLING, ground, timezone_of(collected.entry.power_sensor_id, ground.sensors))

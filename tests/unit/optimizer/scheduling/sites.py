@@ -44,8 +44,8 @@ class Site:
         self,
         low_kw: Numbers,
         high_kw: Numbers,
-        charging: float = 1.0,
-        discharging: float = 1.0,
+        charging: Numbers = 1.0,
+        discharging: Numbers = 1.0,
         bands_kw: Sequence[tuple[float, float]] = (),
     ) -> int:
         name = f"device {len(self.devices)}"

@@ -264,6 +264,13 @@ def operation_modes() -> tuple[Site, Expected]:
     return site, ([[40, 40, 0, 40]], {"net energy": 0.48})
 
 
+def an_hour_in_which_charging_stores_nothing() -> tuple[Site, Expected]:
+    site = Site([1, 20, 30, 40], 0)
+    site.stock(site.device(-50, 50, [0, 1, 1, 1]))
+    site.wish(0, "targets", {4: 80})
+    return site, ([[0, 50, 30, 0]], {"net energy": 1.9})
+
+
 def soft_limits_of_a_device() -> tuple[Site, Expected]:
     site = battery(FLAT, 0)
     site.wish(0, "targets", {2: 60})
@@ -370,6 +377,7 @@ EXAMPLES: list[Callable[[], tuple[Site, Expected]]] = [
     a_group_of_two,
     heat_and_power,
     operation_modes,
+    an_hour_in_which_charging_stores_nothing,
     soft_limits_of_a_device,
     losses_over_time,
     an_upper_wish_for_a_while,

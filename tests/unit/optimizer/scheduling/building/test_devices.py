@@ -67,9 +67,20 @@ def test_attributes_forbid_a_direction() -> None:
     assert built(model, attributes={"is_strictly_non_negative": True}).problem.devices[0].upper_mw.tolist() == [0] * 4
 
 
-def test_an_efficiency_of_nothing_is_refused_with_its_name() -> None:
-    with pytest.raises(PlanImpossible, match="charging-efficiency on asset 2"):
-        built({"power-capacity": "9 kW", "charging-efficiency": "0%"})
+def test_charging_may_store_nothing() -> None:
+    device = built({"power-capacity": "9 kW", "charging-efficiency": "0%"}).problem.devices[0]
+    assert device.charging_efficiency is not None and device.charging_efficiency.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(("direction", "percent"), [("charging", -1), ("discharging", 0)])
+def test_an_efficiency_out_of_range_is_refused_with_its_name(direction: str, percent: float) -> None:
+    site = Site()
+    site.sensor("power", "kW", 3600, asset_id=site.asset("device"))
+    site.store(site.sensor("share", "%", 3600), [90, percent, 90, 90])
+    model = {"sensor": "$power", "power-capacity": "9 kW", f"{direction}-efficiency": {"sensor": "$share"}}
+    request = site.request([model], PRICE)
+    with pytest.raises(PlanImpossible, match=f"The {direction}-efficiency on asset 2"):
+        build_problem(request.collected, Ground(request.window, request.inputs, request.sensors, request.assets, "EUR"))
 
 
 def test_a_round_trip_splits_evenly() -> None:
