@@ -12,6 +12,7 @@ import numpy as np
 from services.optimizer.reconfiguration.appraisal import Appraiser
 from services.optimizer.reconfiguration.bounds.arcs import used_arcs
 from services.optimizer.reconfiguration.bounds.errors import NoRelaxation
+from services.optimizer.reconfiguration.bounds.narrowing import NarrowingSearch
 from services.optimizer.reconfiguration.bounds.region_search import RegionSearch
 from services.optimizer.reconfiguration.bounds.relaxation import Relaxation, relax
 from services.optimizer.reconfiguration.bounds.tree_search import TreeSearch
@@ -27,6 +28,8 @@ LIKELY_SHARES = (1e-4, 1e-2)
 MOST_ARCS = 100_000
 # Arcs of a period up to which one branch and bound is for the whole of it.
 MOST_ARCS_OF_ONE_SEARCH = 1_500
+# With generation fewer, as more is lost at first: arcs above which regions, and smaller ones, gain more than the whole does.
+MOST_ARCS_WITH_GENERATION, BUSES_WITH_GENERATION = 500, 150
 RESOLUTION = 1e-9  # to which the power flow knows an objective, and more than sums lose to rounding
 
 
@@ -92,20 +95,41 @@ class LowerBound:
         self._found = solution.copy()
         self._found[period] = candidate
 
-    def _begin(self, period: int) -> TreeSearch | RegionSearch:
+    def _begin(self, period: int) -> TreeSearch | RegionSearch | NarrowingSearch:
         worth, network = self._worths[period], self._problem.network
         is_feasible = bool(np.isfinite(worth))
-        relaxation = relax(self._problem, period, worth if is_feasible else None)
-        search: TreeSearch | RegionSearch
+        objective = worth if is_feasible else None
+        relaxation = relax(self._problem, period, objective)
+        search: TreeSearch | RegionSearch | NarrowingSearch
         if relaxation.arcs.count > MOST_ARCS_OF_ONE_SEARCH:
             search = RegionSearch(network, relaxation, self._should_stop)
+        elif relaxation.per_unit.is_drawing:
+            search = self._search_in(period, relaxation)
         else:
-            search = TreeSearch(
-                relaxation, lambda is_open: self._worth(period, is_open), network.source.size, self._should_stop
+            search = NarrowingSearch(
+                relaxation,
+                used_arcs(relaxation.arcs, grow_trees(network, self._best[period])),
+                lambda usable: relax(self._problem, period, objective, usable),
+                lambda narrowed: self._search_narrowed(period, narrowed),
             )
-            self._touch(search, relaxation, period)
         if is_feasible:
             search.know(worth)
+        return search
+
+    def _search_narrowed(self, period: int, relaxation: Relaxation) -> TreeSearch | RegionSearch:
+        if relaxation.arcs.count > MOST_ARCS_WITH_GENERATION:
+            return RegionSearch(self._problem.network, relaxation, self._should_stop, BUSES_WITH_GENERATION)
+        return self._search_in(period, relaxation)
+
+    def _search_in(self, period: int, relaxation: Relaxation) -> TreeSearch:
+        """Branch and bound in a relaxation, which begins with planes where the best solution is."""
+        search = TreeSearch(
+            relaxation,
+            lambda is_open: self._worth(period, is_open),
+            self._problem.network.source.size,
+            self._should_stop,
+        )
+        self._touch(search, relaxation, period)
         return search
 
     def _worth(self, period: int, is_open: BoolArray) -> float:

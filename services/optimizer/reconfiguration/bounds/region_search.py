@@ -45,7 +45,15 @@ class RegionSearch:
 
     candidate = None
 
-    def __init__(self, network: ReducedNetwork, relaxation: Relaxation, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        network: ReducedNetwork,
+        relaxation: Relaxation,
+        should_stop: Callable[[], bool],
+        buses: int | None = None,
+    ) -> None:
+        """``buses``: of a region, where other than usual."""
+        self._buses = buses
         self._network = network
         self._of = relaxation
         self._should_stop = should_stop
@@ -72,7 +80,7 @@ class RegionSearch:
         if bound < self._floor:  # prices that are worth nothing; what regions add, they add to these
             return
         self._floor = bound
-        division = divide(self._network, of, prices)
+        division = divide(self._network, of, prices, self._buses)
         yield WORK_OF_A_WAIT
         missing = max(self._best - bound, 0.0) if np.isfinite(self._best) else 1.0
         waiting = [

@@ -35,20 +35,23 @@ class Division:
     loss_shares: FloatArray
 
 
-def divide(network: ReducedNetwork, relaxation: Relaxation, prices: ConePrices) -> Division:
-    """Regions grown from the providers, and from where most is lost of what is left; an arc belongs to the bus that it feeds."""
+def divide(network: ReducedNetwork, relaxation: Relaxation, prices: ConePrices, buses: int | None = None) -> Division:
+    """Regions grown from the providers, and from where most is lost of what is left; an arc belongs to the bus that it feeds.
+
+    ``buses``: of a region, ``BUSES`` if not given.
+    """
     arcs, r = relaxation.arcs, relaxation.per_unit.r
     planes = prices.planes
     loss = np.bincount(planes.arc, r[planes.arc] * (planes.alpha**2 + planes.beta**2), minlength=arcs.count)
     loss_at_bus: FloatArray = np.bincount(arcs.fed, loss, minlength=network.bus_count).astype(np.float64)
-    region_of_bus = _grow(network, loss_at_bus)
+    region_of_bus = _grow(network, loss_at_bus, BUSES if buses is None else buses)
     region = region_of_bus[arcs.fed]
     lost = np.bincount(region, loss, minlength=int(region_of_bus.max()) + 1)
     order = [int(index) for index in np.argsort(-lost, kind="stable") if lost[index] > 0.0]
     return Division([np.flatnonzero(region == index) for index in order], lost[order] / lost.sum())
 
 
-def _grow(network: ReducedNetwork, weight: FloatArray) -> NDArray[np.int64]:
+def _grow(network: ReducedNetwork, weight: FloatArray, buses: int) -> NDArray[np.int64]:
     """(n,) the region of each bus. A region takes in what is fewest lines away, until it has its buses."""
     ends = (np.r_[network.source, network.target], np.r_[network.target, network.source])
     near = csr_array((np.ones(ends[0].size), ends), shape=(network.bus_count, network.bus_count))
@@ -59,7 +62,7 @@ def _grow(network: ReducedNetwork, weight: FloatArray) -> NDArray[np.int64]:
         if region[seed] >= 0:
             continue
         reached, taken = [(0, seed)], 0
-        while reached and taken < BUSES:
+        while reached and taken < buses:
             distance, bus = heapq.heappop(reached)
             if region[bus] >= 0:
                 continue

@@ -21,7 +21,7 @@ from services.optimizer.reconfiguration.network import BoolArray, FloatArray
 
 # Parts that can hold nothing better than the best known by more than this, relatively, are settled.
 CERTAIN_WITHIN = 1e-6
-_SETTLED_WITHIN = 0.99 * CERTAIN_WITHIN  # leaves room for rounding
+SETTLED_WITHIN = 0.99 * CERTAIN_WITHIN  # leaves room for rounding
 WORK_PER_ARC_OF_CONES = 10_000  # in buses that the search sweeps in the time of the interior-point method
 CONES_WITHIN_S = 60.0
 ROOT_ROUNDS, ROUNDS = 60, 4  # of planes, for the whole and for parts of it
@@ -90,7 +90,7 @@ class TreeSearch:
 
     def know(self, objective: float) -> None:
         """Take note of a solution: parts that hold nothing better by ``CERTAIN_WITHIN`` need not be looked into."""
-        cutoff = (objective - _SETTLED_WITHIN * abs(objective) - self._of.constant) / self._of.unit
+        cutoff = (objective - SETTLED_WITHIN * abs(objective) - self._of.constant) / self._of.unit
         self._cutoff = min(self._cutoff, cutoff)
 
     def touch(self, arc: Positions, alpha: FloatArray, beta: FloatArray) -> None:
@@ -113,7 +113,7 @@ class TreeSearch:
             if prices is not None:
                 self.begin_with(prices)
         count = self._arcs.count
-        heap = [_Part(self._floor, 0, self._of.lower[:count].astype(np.int8), np.ones(count, dtype=np.int8))]
+        heap = [_Part(self._floor, 0, self._of.lower[:count].astype(np.int8), self._of.upper[:count].astype(np.int8))]
         while heap:
             if 2 * count * len(heap) > self._most_bytes:
                 return
