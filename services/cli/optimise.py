@@ -36,9 +36,6 @@ from services.optimizer.tasks.values import (
 from shared.errors import BusbarError
 from shared.objective import relative_gap
 
-# Search and proof take turns in one thread; more may be asked for, so that no script need change when they share the work.
-MOST_THREADS = 1
-
 
 class ResultUnsound(BusbarError):
     """The start does not stand up to the check of its own figures; exit status 1."""
@@ -53,7 +50,7 @@ class Limits:
     minutes: float
     gap: float  # a fraction of the objective
     seed: int
-    threads: int
+    threads: int  # at most
 
 
 class Run:
@@ -63,6 +60,7 @@ class Run:
         self.best = first
         self.bound: Bounded | None = None
         self.trials = 0
+        self.threads = 1  # that have worked at a time
         self.remarks: list[str] = []
         self.is_interrupted = False
         self._weights = weights
@@ -117,7 +115,7 @@ class Run:
 
     def note(self, progress: Progress) -> None:
         """Take in how the search stands, before what is new of it is evaluated and sent."""
-        self.trials = progress.trials
+        self.trials, self.threads = progress.trials, progress.threads
         if progress.is_open is not None:
             self._seen_at_s = self.elapsed_s
 
@@ -143,7 +141,7 @@ def run_optimise(files: Files, limits: Limits, enumeration_limit: int, out: Path
             write_whole({out: run.best.document})
     with contextlib.suppress(OSError):
         sys.stderr.writelines(f"busbar: {remark}\n" for remark in run.remarks)
-    timing = Timing(run.best_at_s, run.elapsed_s, run.trials, limits.seed, min(limits.threads, MOST_THREADS))
+    timing = Timing(run.best_at_s, run.elapsed_s, run.trials, limits.seed, run.threads)
     result = result_of(session, documents.weights, run.best, run.bound, timing)
     period_ids = [period.id for period in session.demands.periods]
     sys.stdout.write(result.model_dump_json(indent=2) + "\n" if as_json else text_of(result, period_ids))
@@ -171,6 +169,7 @@ def _follow(
         first.configuration if first.is_feasible else None,
         first.rank(documents.weights),
         enumeration_limit,
+        limits.threads,
     )
     for progress in optimise_in_steps(run, session, job):
         run.note(progress)

@@ -50,11 +50,15 @@ def optimise(
         int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Of the search; the same finds the same.")
     ] = 0,
     threads: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--threads", metavar="N", min=1, help="Threads to use at most. Search and proof take turns in one so far."
+            "--threads",
+            metavar="N",
+            min=1,
+            help="Threads to use at most: in one, search and proof take turns; in two, they do not; all others search, too. "
+            "Default: two, on a single processor one.",
         ),
-    ] = 1,
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -70,6 +74,7 @@ def optimise(
     with needs_optimizer("busbar optimise"):
         from services.cli.optimise import Limits, run_optimise
         from services.cli.optimise_inputs import Files
-    limits = Limits(minutes=minutes, gap=gap, seed=seed, threads=threads)
+    settings = read_settings().settings
+    limits = Limits(minutes=minutes, gap=gap, seed=seed, threads=threads or settings.optimizer_threads_per_run)
     files = Files(network=network, demands=demands, start=start, weights=weights)
-    run_optimise(files, limits, read_settings().settings.enumeration_limit, out, as_json=as_json)
+    run_optimise(files, limits, settings.enumeration_limit, out, as_json=as_json)

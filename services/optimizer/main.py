@@ -71,6 +71,7 @@ class Optimizer:
                 lease_ttl_s=settings.lease_ttl_s,
                 heartbeat_s=settings.heartbeat_s,
                 enumeration_limit=settings.enumeration_limit,
+                threads_per_run=settings.optimizer_threads_per_run,
             ),
         )
         consumed = handlers(

@@ -61,7 +61,7 @@ class RunRecords:
     lease: Lease
     lease_ttl_s: float
 
-    async def read_job(self, enumeration_limit: int) -> tuple[RunRow, RunJob]:
+    async def read_job(self, enumeration_limit: int, threads: int) -> tuple[RunRow, RunJob]:
         """The run and everything that a child needs to know to work on it.
 
         Raises:
@@ -81,7 +81,7 @@ class RunRecords:
             start = None
             if chosen is not None:
                 start = await question_store.configuration(connection, account_id, row.session_key, chosen.solution_id)
-        return row, RunJob(session, row.weights, row.seed, start, best.rank(row.weights), enumeration_limit)
+        return row, RunJob(session, row.weights, row.seed, start, best.rank(row.weights), enumeration_limit, threads)
 
     async def checkpoint(self, findings: Findings, weights: Weights) -> None:
         """Write what was found."""

@@ -45,6 +45,7 @@ class Limits:
     lease_ttl_s: float
     heartbeat_s: float
     enumeration_limit: int
+    threads_per_run: int
 
 
 class RunSupervisor:
@@ -64,7 +65,10 @@ class RunSupervisor:
         self._instance = instance
         self._limits = limits
         self._around = Surroundings(
-            start_child, asyncio.Semaphore(CONNECTIONS_FOR_CHECKPOINTS), limits.enumeration_limit
+            start_child,
+            asyncio.Semaphore(CONNECTIONS_FOR_CHECKPOINTS),
+            limits.enumeration_limit,
+            limits.threads_per_run,
         )
         self._runs: dict[RunId, SupervisedRun] = {}
         self._is_stopping = False

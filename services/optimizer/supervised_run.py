@@ -72,6 +72,7 @@ class Surroundings:
     start_child: Callable[[RunJob], Awaitable[RunChild]]
     writing: asyncio.Semaphore
     enumeration_limit: int
+    threads_per_run: int
 
 
 @dataclass(eq=False)
@@ -176,7 +177,9 @@ class SupervisedRun:
         What the child is given is read anew for each and let go here: documents of as many runs as a process may have, kept for
         as long as those last, would fill its memory.
         """
-        row, job = await self._persist(lambda: self.records.read_job(self.around.enumeration_limit))
+        row, job = await self._persist(
+            lambda: self.records.read_job(self.around.enumeration_limit, self.around.threads_per_run)
+        )
         if row.is_to_stop:
             self.end(Ending.STOPPED)
         elif not row.is_proven:

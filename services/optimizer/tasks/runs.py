@@ -67,6 +67,7 @@ def optimise_in_steps(channel: ToService, session: Session, job: RunJob) -> Iter
         should_stop=lambda: channel.is_stopping,
         now=time.monotonic,
         enumeration_limit=job.enumeration_limit,
+        threads=job.threads,
     )
     for progress in steps:
         yield progress

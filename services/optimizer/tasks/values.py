@@ -124,6 +124,7 @@ class RunJob:
     start: bytes | None
     best: Rank
     enumeration_limit: int
+    threads: int  # to use at most
 
 
 @dataclass(frozen=True, slots=True)

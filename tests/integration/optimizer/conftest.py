@@ -8,7 +8,7 @@ from services.optimizer.run_supervisor import Limits, RunSupervisor
 from shared.db.engine import PostgresDatabase
 from tests.integration.optimizer.world import Clients, Nursery
 
-LIMITS = Limits(max_runs=4, lease_ttl_s=2.0, heartbeat_s=0.2, enumeration_limit=1000)
+LIMITS = Limits(max_runs=4, lease_ttl_s=2.0, heartbeat_s=0.2, enumeration_limit=1000, threads_per_run=2)
 
 MakeSupervisor = Callable[..., RunSupervisor]
 

@@ -30,7 +30,7 @@ PROCESSES = st.integers(0, 1)
 KINDS = st.sampled_from(["start", "improvement", "infeasible", "worse"])
 BACK = st.sampled_from([0, 0, 0, 1, 2])
 # Long enough that a lease ends only when the test says so.
-LIMITS = Limits(max_runs=4, lease_ttl_s=60.0, heartbeat_s=10.0, enumeration_limit=0)
+LIMITS = Limits(max_runs=4, lease_ttl_s=60.0, heartbeat_s=10.0, enumeration_limit=0, threads_per_run=2)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from services.optimizer.tasks import runs
@@ -169,7 +170,7 @@ def test_the_optimum_is_found_and_proven_and_every_field_says_what_it_should(
     assert result["proof"] == "enumerated"
     assert 0.0 < result["time_to_best_s"] <= result["time_total_s"]
     assert result["trials_per_s"] == pytest.approx(result["trials"] / result["time_total_s"])
-    assert (result["seed"], result["threads"]) == (7, 1)
+    assert (result["seed"], result["threads"]) == (7, 4)
     assert result["network_sha256"] == hashlib.sha256(case.network.read_bytes()).hexdigest()
     assert result["demands_sha256"] == hashlib.sha256(case.demands.read_bytes()).hexdigest()
 
@@ -258,13 +259,24 @@ def test_it_ends_when_its_time_is_over(commands: CommandLine, tmp_path: Path) ->
     assert all(len(opened) == 121 for opened in result["open_lines"])  # the lattice's loops: 264 lines for 144 nodes
 
 
-def lattice_running(folder: Path) -> subprocess.Popen[str]:
+def lattice_running(folder: Path, *options: str) -> subprocess.Popen[str]:
     """A run of minutes, begun, that writes its solution."""
     feeder = lattice(12, 12, seed=2)
     for name, document in (("n.json", feeder.network), ("d.json", feeder.demands)):
         (folder / name).write_text(json.dumps(document), "utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli.main", "optimise", "n.json", "d.json", "--json", "--out", "solution.json"],
+        [
+            sys.executable,
+            "-m",
+            "services.cli.main",
+            "optimise",
+            "n.json",
+            "d.json",
+            "--json",
+            "--out",
+            "solution.json",
+            *options,
+        ],
         cwd=folder,
         env=clean_environment() | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -285,6 +297,19 @@ def test_an_interrupt_ends_it_with_the_best_so_far(tmp_path: Path, number: int) 
     result = json.loads(stdout)
     assert result["feasible"] is True and result["time_total_s"] < 500
     assert len(json.loads((tmp_path / "solution.json").read_text("utf-8"))["flows"]) == 1
+
+
+def test_threads_that_were_asked_for_are_there_and_end_with_the_command(tmp_path: Path) -> None:
+    with lattice_running(tmp_path, "--threads", "3") as process:
+        assert process.stderr is not None
+        assert any("bound none" not in line for line in process.stderr)
+        watched = psutil.Process(process.pid)
+        assert watched.num_threads() >= 3
+        assert watched.children() == []  # so that nothing is left when it is killed
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["threads"] == 3
 
 
 def test_the_solution_is_written_though_nobody_reads_what_is_printed(tmp_path: Path) -> None:

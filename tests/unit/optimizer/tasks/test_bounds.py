@@ -96,7 +96,10 @@ def test_no_configuration_of_the_grid_is_better_than_a_proven_bound() -> None:
     for given, made in drawn_sessions(rng, 20):
         found = Line(seconds=0.3)
         runs.optimise(
-            found, RunJob(given, WEIGHTS, seed=1, start=None, best=made.best.rank(WEIGHTS), enumeration_limit=10**6)
+            found,
+            RunJob(
+                given, WEIGHTS, seed=1, start=None, best=made.best.rank(WEIGHTS), enumeration_limit=10**6, threads=1
+            ),
         )
         ranks = [message.solution.rank(WEIGHTS) for message in found.sent if isinstance(message, (Started, Improved))]
         least = least_objective(read_session(given))

@@ -63,7 +63,7 @@ def first_rank(given: SessionInput) -> Rank:
 
 def job_of(feeder: Feeder, *, with_start: bool = True, limit: int = 2_000_000) -> RunJob:
     given = session_input(feeder, with_start=with_start)
-    return RunJob(given, WEIGHTS, seed=1, start=None, best=first_rank(given), enumeration_limit=limit)
+    return RunJob(given, WEIGHTS, seed=1, start=None, best=first_rank(given), enumeration_limit=limit, threads=1)
 
 
 def test_a_small_network_is_optimised_and_proven() -> None:
