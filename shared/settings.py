@@ -207,9 +207,11 @@ class Settings(BaseModel):
     """Child processes that load, check and evaluate; default: one for each processor. For whoever sizes machines."""
     optimizer_max_runs: Count = 128
     """Optimisations that one optimizer works on at a time. For whoever sizes machines."""
-    optimizer_threads_per_run: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: min(_cpu_count(), 2))
-    """Threads that one optimisation uses at most: one that proves, the others search with what is left of the processors; default: two, on a
-    single processor one. For whoever sizes machines."""
+    optimizer_threads_per_run: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=lambda: min(max(_cpu_count() - 1, 1), 2)
+    )
+    """Threads that one optimisation uses at most: one that proves, the others search with what is left of the processors; default: two, on one or
+    two processors one. For whoever sizes machines."""
     worker_memory_bytes: Annotated[int, Field(ge=256 * MIB)] = 4 * GIB
     """Memory in bytes that one child process may take for a question. For whoever sizes machines."""
     flexibility_job_limit_s: Annotated[float, Field(gt=0, le=1700)] = 180.0

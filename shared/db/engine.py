@@ -51,6 +51,7 @@ class PostgresDatabase:
         self._open: WeakSet[BoundedConnection] = WeakSet()
         self._fresh: WeakSet[BoundedConnection] = WeakSet()
         self._in_use: WeakSet[BoundedConnection] = WeakSet()
+        self._is_closed = False
         connect = connector(url, application_name=application_name, role=role)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -70,7 +71,8 @@ class PostgresDatabase:
             await self.ping(ACQUIRE_TIMEOUT_S)
 
     async def close(self) -> None:
-        """Close all connections, by force where one does not close by itself."""
+        """Close all connections, by force where one does not close by itself; none is opened any more."""
+        self._is_closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._engine.dispose()
@@ -155,6 +157,8 @@ class PostgresDatabase:
 
     async def _begin(self, begin: str) -> AsyncConnection:
         """A connection that has just answered, with a transaction begun."""
+        if self._is_closed:
+            raise DatabaseUnavailable("we have closed the database")
         with connect_failures():
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 while True:

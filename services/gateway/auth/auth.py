@@ -53,6 +53,7 @@ class Auth:
     async def stop(self) -> None:
         """End it."""
         await self.last_use.stop()
+        await self.limiter.stop()
         self.passwords.close()
 
 

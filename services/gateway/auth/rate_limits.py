@@ -131,6 +131,14 @@ class RateLimiter:
         self._refusals: OrderedDict[frozenset[str], _Refusal] = OrderedDict()
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
+    async def stop(self) -> None:
+        """Count what is not counted yet, if the counters can be reached."""
+        if self._next is not None and self._next.task is not None:
+            self._next.is_awaited.set()
+            with contextlib.suppress(DependencyUnavailable, TimeoutError):
+                async with asyncio.timeout(WAIT_S):
+                    await asyncio.shield(self._next.task)
+
     async def take(self, counter: str, window: Window) -> Usage:
         """Count one request in one window, if it is within the limit."""
         return (await self.take_all({counter: window})).usages[counter]

@@ -297,6 +297,14 @@ async def test_a_connection_cut_inside_a_transaction_is_the_databases_doing(
     assert await count_accounts(distant, "cut") == 0
 
 
+async def test_whoever_comes_after_the_end_is_refused_and_opens_nothing(database_url: str) -> None:
+    database = PostgresDatabase(database_url, application_name="tests")
+    await use(database)
+    await database.close()
+    with pytest.raises(DatabaseUnavailable, match="closed"):
+        await use(database)
+
+
 async def test_a_connection_cut_after_the_last_answer_costs_a_reader_nothing(distant: PostgresDatabase) -> None:
     for _ in range(5):  # more often than the pool has places
         async with distant.reading(EVERY_ACCOUNT) as connection:

@@ -33,7 +33,7 @@ def test_everything_has_a_default_that_works_on_a_laptop() -> None:
     assert (settings.max_json_body_bytes, settings.max_document_bytes) == (1_048_576, 1_073_741_824)
     assert (settings.worker_memory_bytes, settings.enumeration_limit) == (4_294_967_296, 2_000_000)
     assert settings.optimizer_processes >= 1
-    assert settings.optimizer_threads_per_run == min(settings.optimizer_processes, 2)
+    assert settings.optimizer_threads_per_run == (2 if settings.optimizer_processes > 2 else 1)
     assert (settings.reconfiguration_open, settings.allow_open_network, settings.pgo_multi_user) == (None, False, False)
 
 

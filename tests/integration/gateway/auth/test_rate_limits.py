@@ -188,6 +188,15 @@ async def test_what_is_not_counted_yet_can_be_given_back(
     assert await stored(shared_database, counter) == 2
 
 
+async def test_what_is_not_counted_yet_is_counted_before_the_end(
+    shared_database: PostgresDatabase, clock: StillClock, counter: str
+) -> None:
+    limiter, window = RateLimiter(shared_database, clock), Window(100, HOUR)
+    await take(limiter, counter, window, 3)
+    await limiter.stop()
+    assert await stored(shared_database, counter) == 3
+
+
 async def test_whoever_goes_on_asking_costs_the_database_next_to_nothing(
     shared_database: PostgresDatabase, clock: StillClock, counter: str
 ) -> None:
