@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select
 
-from services.gateway.auth import rate_store
+from services.gateway.auth import rate_limits, rate_store
 from services.gateway.auth.rate_limits import SHARE_AHEAD, RateLimiter, Usage, Window
 from shared.db.engine import PostgresDatabase
 from shared.db.models.identity import rate_counters
@@ -33,6 +33,12 @@ def clock() -> StillClock:
 @pytest.fixture
 def counter() -> str:
     return f"test/{uuid7().hex}"
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, everybody waits for their count."""
+    monkeypatch.setattr(rate_limits, "WAIT_S", 30.0)
 
 
 async def take(limiter: RateLimiter, counter: str, window: Window, times: int = 1) -> list[Usage]:
@@ -89,6 +95,7 @@ async def test_a_request_is_forgotten_at_most_one_slot_early(
     assert (await RateLimiter(shared_database, clock).take(counter, window)).is_allowed
 
 
+@pytest.mark.usefixtures("patience")
 async def test_gateways_that_count_at_once_let_exactly_the_limit_through(
     shared_database: PostgresDatabase, clock: StillClock, counter: str
 ) -> None:
@@ -166,6 +173,7 @@ async def test_whoever_has_hardly_begun_does_not_wait_and_is_counted_all_the_sam
     assert [usage.used for usage in await take(RateLimiter(shared_database, clock), counter, window)] == [102]
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("gateways", [1, 3])
 async def test_ahead_of_the_count_only_other_gateways_let_through_more_and_no_more_than_a_share(
     shared_database: PostgresDatabase, clock: StillClock, counter: str, gateways: int
