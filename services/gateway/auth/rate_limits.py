@@ -133,11 +133,9 @@ class RateLimiter:
 
     async def stop(self) -> None:
         """Count what is not counted yet, if the counters can be reached."""
-        if self._next is not None and self._next.task is not None:
-            self._next.is_awaited.set()
-            with contextlib.suppress(DependencyUnavailable, TimeoutError):
-                async with asyncio.timeout(WAIT_S):
-                    await asyncio.shield(self._next.task)
+        with contextlib.suppress(DependencyUnavailable, TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                await self._count_what_waits()
 
     async def take(self, counter: str, window: Window) -> Usage:
         """Count one request in one window, if it is within the limit."""
@@ -169,7 +167,8 @@ class RateLimiter:
         self._refusals.clear()
         try:
             async with asyncio.timeout(WAIT_S):
-                await self._count_what_waits(counter)
+                if self._known.get(counter, _Known()).uncounted:
+                    await self._count_what_waits()  # only what was counted can be given back
                 async with self._database.unit_of_work(EVERY_ACCOUNT, is_durable=False) as work:
                     await rate_store.give_back(work.connection, {_key(counter, window): (1, self._slot(window))})
         except (DependencyUnavailable, TimeoutError) as error:
@@ -244,12 +243,13 @@ class RateLimiter:
         # Shielded: whoever gives up must not take the count from the others.
         return (await asyncio.shield(batch.task))[place]
 
-    async def _count_what_waits(self, counter: str) -> None:
-        """Only what was counted can be given back."""
-        if self._next is not None and self._known.get(counter, _Known()).uncounted:
+    async def _count_what_waits(self) -> None:
+        """Have everything counted that was let through ahead, also what is just being counted."""
+        if self._next is not None and self._next.task is not None:
             self._next.is_awaited.set()
-            assert self._next.task is not None
             await asyncio.shield(self._next.task)
+        async with self._turn:
+            pass
 
     async def _count_batch(self, batch: _Batch) -> list[Taken]:
         with contextlib.suppress(TimeoutError):
